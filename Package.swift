@@ -1,0 +1,69 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+/// Every Swift target is built with the same rules: Swift 6, no warning tolerated.
+let rules: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .unsafeFlags(["-warnings-as-errors"]),
+]
+
+let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+/// The layers, lowest first. A target may import only what stands in its list: the arrows point
+/// one way, and the compiler keeps them so.
+let package = Package(
+  name: "pgstill",
+  products: [.executable(name: "pgstill", targets: ["pgstill"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
+  ],
+  targets: [
+    // C libraries of the system, as they are.
+    .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .systemLibrary(name: "CLVM2", providers: [.apt(["liblvm2-dev"])]),
+    .systemLibrary(name: "CDeviceMapper", providers: [.apt(["libdevmapper-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CDeflate", providers: [.apt(["libdeflate-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CACL", providers: [.apt(["libacl1-dev"])]),
+    // C of our own: what Swift cannot call (fork, variadics, macros), and the freeze window, which
+    // may not allocate.
+    .target(name: "CStill"),
+    .target(name: "CFreeze"),
+
+    .target(name: "StillModel", dependencies: [systemPackage], swiftSettings: rules),
+    .target(
+      name: "StillSystem", dependencies: ["StillModel", "CStill", "CACL"], swiftSettings: rules),
+    .target(
+      name: "StillPostgres", dependencies: ["StillModel", "StillSystem", "CLibPQ"],
+      swiftSettings: rules),
+    .target(
+      name: "StillVolumes",
+      dependencies: ["StillModel", "StillSystem", "CLVM2", "CDeviceMapper", "CFreeze"],
+      swiftSettings: rules),
+    .target(
+      name: "StillArchive",
+      dependencies: ["StillModel", "StillSystem", "CZstd", "CDeflate", "CZlib", "CCrypto", "CStill"],
+      swiftSettings: rules),
+    .target(
+      name: "StillEngine", dependencies: ["StillPostgres", "StillVolumes", "StillArchive"],
+      swiftSettings: rules),
+    .target(
+      name: "StillCommands", dependencies: ["StillEngine", arguments], swiftSettings: rules),
+    .executableTarget(name: "pgstill", dependencies: ["StillCommands"], swiftSettings: rules),
+    .target(name: "StillTestSupport", dependencies: ["StillEngine"], swiftSettings: rules),
+
+    .testTarget(
+      name: "StillModelTests", dependencies: ["StillModel", "StillTestSupport"],
+      swiftSettings: rules),
+    .testTarget(
+      name: "StillPostgresTests", dependencies: ["StillPostgres", "StillTestSupport"],
+      swiftSettings: rules),
+    .testTarget(
+      name: "StillArchiveTests", dependencies: ["StillArchive", "StillTestSupport"],
+      swiftSettings: rules),
+  ]
+)

@@ -1,0 +1,2 @@
+#pragma once
+#include <lvm2cmd.h>

@@ -1,0 +1,45 @@
+#pragma once
+// What Swift cannot call itself: macros, variadic functions, fork, and messages that carry file
+// descriptors. Every function returns what the system call returns, and leaves errno alone.
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/// openat(2) with O_CLOEXEC | O_NOFOLLOW added to `flags`.
+int still_openat(int folder, const char *name, int flags, mode_t mode);
+
+/// Starts `path` with `argv` and `environment` (both closed by NULL): standard streams inherited,
+/// `socket` passed on as descriptor 3, every other descriptor closed, signal mask and dispositions
+/// as a fresh process has them, in a process group of its own, so that a Ctrl-C at the terminal
+/// reaches the coordinator only, which then ends the child in order.
+/// Returns the process id, or -1 with errno.
+pid_t still_spawn(const char *path, char *const argv[], char *const environment[], int socket);
+
+/// Sends one message with up to 16 descriptors over a socket; all of it or an error.
+ssize_t still_send(int socket, const void *bytes, size_t count, const int *descriptors,
+                   size_t descriptor_count);
+
+/// Receives up to `count` bytes and up to 16 descriptors (close-on-exec).
+ssize_t still_receive(int socket, void *bytes, size_t count, int *descriptors,
+                      size_t *descriptor_count);
+
+/// Mounts the file system of `source` nowhere: returns a descriptor of its root folder, which is
+/// unmounted when the last descriptor into it is closed. Read-only, nosuid, nodev, noexec; with
+/// `nouuid` for XFS, whose snapshot carries its origin's UUID.
+/// On failure returns -1 and leaves the kernel's own words in `reason`.
+int still_mount_detached(const char *kind, const char *source, int nouuid, char *reason,
+                         size_t reason_size);
+
+/// syncfs(2).
+int still_syncfs(int descriptor);
+
+/// Exit status of wait(2)'s word: 0...255, or 128 + signal.
+int still_exit_status(int wait_status);
+
+/// Device number in the kernel's parts.
+unsigned int still_major(dev_t device);
+unsigned int still_minor(dev_t device);
+
+/// CRC-32C (Castagnoli) as PostgreSQL computes it, continued from `crc` (begin with 0).
+uint32_t still_crc32c(uint32_t crc, const void *bytes, size_t count);

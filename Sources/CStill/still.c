@@ -1,0 +1,163 @@
+#define _GNU_SOURCE
+#include "still.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MAX_DESCRIPTORS = 16 };
+
+int still_openat(int folder, const char *name, int flags, mode_t mode) {
+  return openat(folder, name, flags | O_CLOEXEC | O_NOFOLLOW, mode);
+}
+
+pid_t still_spawn(const char *path, char *const argv[], char *const environment[], int socket) {
+  int failure[2];
+  if (pipe2(failure, O_CLOEXEC) != 0) return -1;
+  sigset_t all, before;
+  sigfillset(&all);
+  // No handler of ours may run in the child before exec.
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  pid_t child = fork();
+  if (child == 0) {
+    for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
+    setpgid(0, 0);
+    // Out of the way first: either may be 3 or 4 already.
+    int kept = fcntl(socket, F_DUPFD, 10);
+    int pipe_end = fcntl(failure[1], F_DUPFD, 10);
+    int reason = 0;
+    if (kept < 0 || pipe_end < 0 || dup3(kept, 3, 0) < 0 || dup3(pipe_end, 4, O_CLOEXEC) < 0)
+      reason = errno;
+    if (reason == 0) {
+      syscall(SYS_close_range, 5u, ~0u, 0u);
+      sigset_t none;
+      sigemptyset(&none);
+      sigprocmask(SIG_SETMASK, &none, NULL);
+      execve(path, argv, environment);
+      reason = errno;
+    }
+    ssize_t ignored = write(pipe_end, &reason, sizeof reason);
+    (void)ignored;
+    _exit(127);
+  }
+  int saved = errno;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  close(failure[1]);
+  if (child > 0) {
+    int reason = 0;
+    ssize_t got;
+    do got = read(failure[0], &reason, sizeof reason);
+    while (got < 0 && errno == EINTR);
+    if (got == sizeof reason) {
+      waitpid(child, NULL, 0);
+      child = -1;
+      saved = reason;
+    }
+  }
+  close(failure[0]);
+  errno = saved;
+  return child;
+}
+
+ssize_t still_send(int socket, const void *bytes, size_t count, const int *descriptors,
+                   size_t descriptor_count) {
+  union {
+    struct cmsghdr header;
+    char room[CMSG_SPACE(sizeof(int) * MAX_DESCRIPTORS)];
+  } control;
+  if (descriptor_count > MAX_DESCRIPTORS) {
+    errno = EINVAL;
+    return -1;
+  }
+  size_t sent = 0;
+  while (sent < count) {
+    struct iovec part = {.iov_base = (char *)bytes + sent, .iov_len = count - sent};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    if (descriptor_count > 0) {
+      memset(&control, 0, sizeof control);
+      message.msg_control = control.room;
+      message.msg_controllen = CMSG_SPACE(sizeof(int) * descriptor_count);
+      struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+      header->cmsg_level = SOL_SOCKET;
+      header->cmsg_type = SCM_RIGHTS;
+      header->cmsg_len = CMSG_LEN(sizeof(int) * descriptor_count);
+      memcpy(CMSG_DATA(header), descriptors, sizeof(int) * descriptor_count);
+    }
+    ssize_t now = sendmsg(socket, &message, MSG_NOSIGNAL);
+    if (now < 0 && errno == EINTR) continue;
+    if (now < 0) return -1;
+    sent += (size_t)now;
+    descriptor_count = 0;  // they travel with the first byte
+  }
+  return (ssize_t)sent;
+}
+
+ssize_t still_receive(int socket, void *bytes, size_t count, int *descriptors,
+                      size_t *descriptor_count) {
+  union {
+    struct cmsghdr header;
+    char room[CMSG_SPACE(sizeof(int) * MAX_DESCRIPTORS)];
+  } control;
+  struct iovec part = {.iov_base = bytes, .iov_len = count};
+  struct msghdr message = {.msg_iov = &part,
+                           .msg_iovlen = 1,
+                           .msg_control = control.room,
+                           .msg_controllen = sizeof control.room};
+  *descriptor_count = 0;
+  ssize_t got;
+  do got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  while (got < 0 && errno == EINTR);
+  if (got < 0) return -1;
+  for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header;
+       header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    size_t held = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    memcpy(descriptors + *descriptor_count, CMSG_DATA(header), held * sizeof(int));
+    *descriptor_count += held;
+  }
+  return got;
+}
+
+static int configure(int context, unsigned int command, const char *key, const char *value) {
+  return (int)syscall(SYS_fsconfig, context, command, key, value, 0);
+}
+
+int still_mount_detached(const char *kind, const char *source, int nouuid, char *reason,
+                         size_t reason_size) {
+  if (reason_size > 0) reason[0] = 0;
+  int context = (int)syscall(SYS_fsopen, kind, FSOPEN_CLOEXEC);
+  if (context < 0) return -1;
+  int mounted = -1;
+  if (configure(context, FSCONFIG_SET_STRING, "source", source) == 0 &&
+      configure(context, FSCONFIG_SET_FLAG, "ro", NULL) == 0 &&
+      (!nouuid || configure(context, FSCONFIG_SET_FLAG, "nouuid", NULL) == 0) &&
+      configure(context, FSCONFIG_CMD_CREATE, NULL, NULL) == 0)
+    mounted = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC,
+                           MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+                               MOUNT_ATTR_NOEXEC);
+  int saved = errno;
+  if (mounted < 0 && reason_size > 1) {
+    // The context holds the file system's own messages, one a read, each "e text".
+    ssize_t got = read(context, reason, reason_size - 1);
+    reason[got > 0 ? got : 0] = 0;
+  }
+  close(context);
+  errno = saved;
+  return mounted;
+}
+
+int still_syncfs(int descriptor) { return syncfs(descriptor); }
+
+int still_exit_status(int wait_status) {
+  return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+unsigned int still_major(dev_t device) { return major(device); }
+unsigned int still_minor(dev_t device) { return minor(device); }

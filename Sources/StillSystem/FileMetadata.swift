@@ -1,0 +1,40 @@
+import CStill
+import Glibc
+import StillModel
+
+/// What the file system says of one name, the link itself where it is one.
+public struct FileMetadata: Hashable, Sendable {
+  public enum Kind: Hashable, Sendable { case file, folder, link, other }
+
+  public var kind: Kind
+  /// In bytes.
+  public var size: UInt64
+  /// Permission bits with set-user-id, set-group-id and sticky.
+  public var mode: UInt32
+  public var owner: UInt32
+  public var group: UInt32
+  public var modifiedSeconds: Int64
+  public var modifiedNanoseconds: Int64
+  public var device: DeviceNumber
+  public var inode: UInt64
+  public var linkCount: UInt64
+
+  init(_ status: stat) {
+    kind =
+      switch status.st_mode & S_IFMT {
+      case S_IFREG: .file
+      case S_IFDIR: .folder
+      case S_IFLNK: .link
+      default: .other
+      }
+    size = UInt64(max(0, status.st_size))
+    mode = status.st_mode & 0o7777
+    owner = status.st_uid
+    group = status.st_gid
+    modifiedSeconds = Int64(status.st_mtim.tv_sec)
+    modifiedNanoseconds = Int64(status.st_mtim.tv_nsec)
+    device = DeviceNumber(major: still_major(status.st_dev), minor: still_minor(status.st_dev))
+    inode = UInt64(status.st_ino)
+    linkCount = UInt64(status.st_nlink)
+  }
+}

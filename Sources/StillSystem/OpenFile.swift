@@ -1,0 +1,142 @@
+import CStill
+import Glibc
+import StillModel
+import SystemPackage
+
+/// An open file. Closed by `close()`, which can fail and says so, or silently when dropped.
+///
+/// Sendable because the descriptor never changes and the kernel orders calls on it; `close()` may be
+/// called once only, by the one who is done with it.
+public final class OpenFile: @unchecked Sendable {
+  public let descriptor: Int32
+  /// For messages.
+  public let path: FilePath
+  private var isOpen = true
+
+  public enum Mode: Sendable {
+    case read
+    /// For a new file only; fails if the name is taken.
+    case create(permissions: UInt32)
+    /// For writing, made if it is missing, kept if it is there.
+    case update(permissions: UInt32)
+  }
+
+  public init(descriptor: Int32, path: FilePath) {
+    self.descriptor = descriptor
+    self.path = path
+  }
+
+  deinit { if isOpen { Glibc.close(descriptor) } }
+
+  /// Opens a file by its path; a link in the last place is not followed.
+  public static func open(_ path: FilePath, _ mode: Mode = .read) throws -> OpenFile {
+    try open(path, in: AT_FDCWD, mode, shown: path)
+  }
+
+  static func open(
+    _ name: FilePath, in folder: Int32, _ mode: Mode, shown: FilePath
+  ) throws -> OpenFile {
+    let flags: Int32
+    let permissions: UInt32
+    let action: String
+    switch mode {
+    case .read: (flags, permissions, action) = (O_RDONLY, 0, "open")
+    case .create(let bits): (flags, permissions, action) = (O_WRONLY | O_CREAT | O_EXCL, bits, "create")
+    case .update(let bits): (flags, permissions, action) = (O_RDWR | O_CREAT, bits, "open")
+    }
+    let descriptor = try check(action, shown.string) {
+      name.withPlatformString { still_openat(folder, $0, flags, permissions) }
+    }
+    return OpenFile(descriptor: descriptor, path: shown)
+  }
+
+  public func metadata() throws -> FileMetadata {
+    var status = stat()
+    _ = try check("examine", path.string) { fstat(descriptor, &status) }
+    return FileMetadata(status)
+  }
+
+  /// Reads until `buffer` is full or the file ends; returns how many bytes there were.
+  public func readFully(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+    var done = 0
+    while done < buffer.count, let base = buffer.baseAddress {
+      let got = try check("read", path.string) {
+        read(descriptor, base + done, buffer.count - done)
+      }
+      if got == 0 { break }
+      done += got
+    }
+    return done
+  }
+
+  /// Reads at most `buffer.count` bytes; 0 at the end of the file.
+  public func readSome(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+    guard let base = buffer.baseAddress else { return 0 }
+    return try check("read", path.string) { read(descriptor, base, buffer.count) }
+  }
+
+  /// Reads `buffer.count` bytes from `offset`, fewer at the end of the file.
+  public func readFully(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int {
+    var done = 0
+    while done < buffer.count, let base = buffer.baseAddress {
+      let got = try check("read", path.string) {
+        pread(descriptor, base + done, buffer.count - done, off_t(offset) + off_t(done))
+      }
+      if got == 0 { break }
+      done += got
+    }
+    return done
+  }
+
+  /// The whole rest of a small file.
+  ///
+  /// - Throws: also when it is larger than `limit` bytes.
+  public func readAll(limit: Int = 64 << 20) throws -> [UInt8] {
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 64 << 10)
+    while true {
+      let got = try chunk.withUnsafeMutableBytes { try readSome(into: $0) }
+      if got == 0 { return bytes }
+      bytes += chunk[..<got]
+      if bytes.count > limit {
+        throw StillError(.failed, "\(path) is larger than \(ByteCount.text(UInt64(limit)))")
+      }
+    }
+  }
+
+  /// Writes all of `buffer`.
+  public func writeAll(_ buffer: UnsafeRawBufferPointer) throws {
+    var done = 0
+    while done < buffer.count, let base = buffer.baseAddress {
+      done += try check("write", path.string) {
+        write(descriptor, base + done, buffer.count - done)
+      }
+    }
+  }
+
+  public func writeAll(_ bytes: [UInt8]) throws {
+    try bytes.withUnsafeBytes { try writeAll($0) }
+  }
+
+  public func truncate(to size: UInt64) throws {
+    _ = try check("truncate", path.string) { ftruncate(descriptor, off_t(size)) }
+  }
+
+  public func rewind() throws {
+    _ = try check("rewind", path.string) { lseek(descriptor, 0, SEEK_SET) }
+  }
+
+  /// Puts everything written so far on the disk.
+  public func sync() throws {
+    _ = try check("sync", path.string) { fsync(descriptor) }
+  }
+
+  public func close() throws {
+    guard isOpen else { return }
+    isOpen = false
+    if Glibc.close(descriptor) != 0 {
+      let code = errno
+      throw StillError.system("close", path.string, code)
+    }
+  }
+}
