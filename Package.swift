@@ -42,7 +42,9 @@ let package = Package(
       swiftSettings: rules),
     .target(
       name: "StillVolumes",
-      dependencies: ["StillModel", "StillSystem", "CLVM2", "CDeviceMapper", "CFreeze"],
+      dependencies: [
+        "StillModel", "StillSystem", "CLVM2", "CDeviceMapper", "CFreeze",
+      ],
       swiftSettings: rules),
     .target(
       name: "StillArchive",

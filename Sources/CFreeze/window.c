@@ -1,1 +1,169 @@
+#define _GNU_SOURCE
 #include "freeze.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+int64_t freeze_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static int fill(struct dm_ioctl *header, const char *name, uint32_t flags) {
+  memset(header, 0, sizeof *header);
+  header->version[0] = DM_VERSION_MAJOR;  // minor 0: any kernel of this major understands us
+  header->data_size = sizeof *header;
+  header->data_start = sizeof *header;
+  header->flags = flags;
+  if (strlen(name) >= sizeof header->name) return -1;
+  strcpy(header->name, name);
+  return 0;
+}
+
+int freeze_add_origin(struct freeze_window *window, const char *name) {
+  if (window->origin_count == FREEZE_MAX_ORIGINS || strlen(name) >= DM_NAME_LEN) return -1;
+  strcpy(window->origins[window->origin_count++], name);
+  return 0;
+}
+
+int freeze_add_resume(struct freeze_window *window, const char *name) {
+  if (window->take_count == FREEZE_MAX_TAKES) return -1;
+  struct freeze_request *request = &window->takes[window->take_count];
+  request->command = DM_DEV_SUSPEND;  // without the suspend flag it resumes
+  if (fill(&request->header, name, 0) != 0) return -1;
+  window->take_count++;
+  return 0;
+}
+
+int freeze_add_message(struct freeze_window *window, const char *name, const char *text) {
+  if (window->take_count == FREEZE_MAX_TAKES || strlen(text) >= FREEZE_MESSAGE_ROOM) return -1;
+  struct freeze_request *request = &window->takes[window->take_count];
+  request->command = DM_TARGET_MSG;
+  if (fill(&request->header, name, 0) != 0) return -1;
+  request->header.data_start = offsetof(struct freeze_request, sector) -
+                               offsetof(struct freeze_request, header);
+  request->header.data_size = sizeof *request - offsetof(struct freeze_request, header);
+  request->sector = 0;
+  strcpy(request->text, text);
+  window->take_count++;
+  return 0;
+}
+
+static int suspend(int control, const char *name) {
+  struct dm_ioctl request;
+  fill(&request, name, DM_SUSPEND_FLAG);
+  return ioctl(control, DM_DEV_SUSPEND, &request) == 0 ? 0 : errno;
+}
+
+int freeze_resume(int control, const char *name) {
+  struct dm_ioctl request;
+  fill(&request, name, 0);
+  return ioctl(control, DM_DEV_SUSPEND, &request) == 0 ? 0 : errno;
+}
+
+static bool is_suspended(int control, const char *name) {
+  struct dm_ioctl request;
+  fill(&request, name, 0);
+  return ioctl(control, DM_DEV_STATUS, &request) == 0 && (request.flags & DM_SUSPEND_FLAG);
+}
+
+static bool all_suspended(struct freeze_window *window) {
+  for (uint32_t index = 0; index < window->origin_count; index++) {
+    if (is_suspended(window->control, window->origins[index])) continue;
+    window->outcome = FREEZE_NOT_SUSPENDED;
+    window->failed_index = index;
+    return false;
+  }
+  return true;
+}
+
+static bool fail(struct freeze_window *window, enum freeze_outcome outcome, uint32_t index,
+                 int reason) {
+  // The first failure is the one to report.
+  if (window->outcome == FREEZE_DONE) {
+    window->outcome = outcome;
+    window->failed_index = index;
+    window->failed_errno = reason;
+  }
+  return false;
+}
+
+static bool suspend_all(struct freeze_window *window) {
+  for (uint32_t index = 0; index < window->origin_count; index++) {
+    // Marked before it is done: dying between the two must not hide a suspended device from the
+    // guard. Resuming one that is not suspended does nothing.
+    window->shared->suspended[index] = 1;
+    window->suspends[index].begin = freeze_now();
+    int reason = suspend(window->control, window->origins[index]);
+    window->suspends[index].end = freeze_now();
+    if (reason == 0) continue;
+    // EINVAL: somebody else holds it suspended, and it is his to resume.
+    window->shared->suspended[index] = 0;
+    return fail(window, FREEZE_SUSPEND_FAILED, index, reason);
+  }
+  return true;
+}
+
+static bool take_all(struct freeze_window *window) {
+  for (uint32_t index = 0; index < window->take_count; index++) {
+    struct freeze_request *request = &window->takes[index];
+    window->taken[index].begin = freeze_now();
+    int reason = ioctl(window->control, request->command, &request->header) == 0 ? 0 : errno;
+    window->taken[index].end = freeze_now();
+    if (reason != 0) return fail(window, FREEZE_TAKE_FAILED, index, reason);
+  }
+  return true;
+}
+
+static bool resume_all(struct freeze_window *window) {
+  bool all = true;
+  for (uint32_t index = 0; index < window->origin_count; index++) {
+    if (!window->shared->suspended[index]) continue;
+    window->resumes[index].begin = freeze_now();
+    int reason = freeze_resume(window->control, window->origins[index]);
+    window->resumes[index].end = freeze_now();
+    if (reason == 0) window->shared->suspended[index] = 0;
+    else all = fail(window, FREEZE_RESUME_FAILED, index, reason);
+  }
+  return all;
+}
+
+void freeze_run(struct freeze_window *window) {
+  window->outcome = FREEZE_DONE;
+  window->shared = mmap(NULL, sizeof *window->shared, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (window->shared == MAP_FAILED) {
+    fail(window, FREEZE_GUARD_LOST, 0, errno);
+    return;
+  }
+  int reason = freeze_guard_start(window);
+  if (reason != 0) {
+    fail(window, FREEZE_GUARD_LOST, 0, reason);
+    munmap(window->shared, sizeof *window->shared);
+    return;
+  }
+
+  // A suspend that a signal interrupts fails with EINTR; and no handler of ours may run in here.
+  sigset_t all, before;
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, &before);
+  mlockall(MCL_CURRENT | MCL_FUTURE);
+
+  if (!freeze_guard_arm(window)) fail(window, FREEZE_GUARD_LOST, 0, 0);
+  else if (suspend_all(window) && all_suspended(window) && take_all(window)) all_suspended(window);
+  bool resumed = resume_all(window);
+
+  munlockall();
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  // Where an origin could not be resumed the guard stays armed and goes on trying.
+  if (resumed && !freeze_guard_dismiss(window))
+    fail(window, window->shared->guard_acted ? FREEZE_GUARD_ACTED : FREEZE_GUARD_LOST, 0, 0);
+  munmap(window->shared, sizeof *window->shared);
+}

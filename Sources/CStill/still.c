@@ -18,6 +18,8 @@ int still_openat(int folder, const char *name, int flags, mode_t mode) {
   return openat(folder, name, flags | O_CLOEXEC | O_NOFOLLOW, mode);
 }
 
+int still_open_direct(const char *path) { return open(path, O_WRONLY | O_DIRECT | O_CLOEXEC); }
+
 pid_t still_spawn(const char *path, char *const argv[], char *const environment[], int socket) {
   int failure[2];
   if (pipe2(failure, O_CLOEXEC) != 0) return -1;

@@ -2,7 +2,7 @@
 ///
 /// `message` says what failed on what, in lower case and without a final period; `hint` says in a
 /// sentence what to do about it. `status` is the exit status that the failure ends the process with.
-public struct StillError: Error, Equatable, Sendable {
+public struct StillError: Error, Equatable, Sendable, Codable {
   public var status: ExitStatus
   public var message: String
   public var hint: String?
@@ -10,6 +10,8 @@ public struct StillError: Error, Equatable, Sendable {
   public var phase: String?
   /// Failures of the clean-up that followed this one.
   public var further: [String]
+  /// The signal that asked for the end, where that is the reason.
+  public var signal: Int32?
 
   public init(_ status: ExitStatus, _ message: String, hint: String? = nil) {
     self.status = status
@@ -18,6 +20,16 @@ public struct StillError: Error, Equatable, Sendable {
     self.phase = nil
     self.further = []
   }
+
+  /// The run was ended by a signal.
+  public static func interrupted(by signal: Int32) -> StillError {
+    var error = StillError(.failed, "ended by signal \(signal)")
+    error.signal = signal
+    return error
+  }
+
+  /// What the process ends with.
+  public var exitCode: Int32 { signal.map { 128 + $0 } ?? status.rawValue }
 
   /// The same failure, seen from a phase of the work: a plain `.failed` takes the phase's status,
   /// a status that already says more is kept.

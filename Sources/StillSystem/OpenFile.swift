@@ -33,6 +33,15 @@ public final class OpenFile: @unchecked Sendable {
     try open(path, in: AT_FDCWD, mode, shown: path)
   }
 
+  /// Opens a device for writing past the page cache: buffers, sizes and offsets have to be whole
+  /// blocks (open(2), "O_DIRECT").
+  public static func openDirect(_ path: FilePath) throws -> OpenFile {
+    let descriptor = try check("open", path.string) {
+      path.withPlatformString { still_open_direct($0) }
+    }
+    return OpenFile(descriptor: descriptor, path: path)
+  }
+
   static func open(
     _ name: FilePath, in folder: Int32, _ mode: Mode, shown: FilePath
   ) throws -> OpenFile {

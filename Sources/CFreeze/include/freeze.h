@@ -1,1 +1,107 @@
 #pragma once
+// The freeze window and its guard.
+//
+// Between the first suspend and the last resume a database waits, and with it whoever needs one of
+// its pages: a page fault, an allocation or a line in a log that lands on a frozen file system would
+// wait for ourselves. So the window is C over buffers that were filled before: device-mapper's own
+// ioctl calls (linux/dm-ioctl.h), and nothing else.
+
+#include <linux/dm-ioctl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum {
+  FREEZE_MAX_ORIGINS = 32,
+  FREEZE_MAX_TAKES = 64,
+  FREEZE_MESSAGE_ROOM = 64,
+};
+
+/// From the monotonic clock, in nanoseconds; 0 where a step was not reached.
+struct freeze_step {
+  int64_t begin;
+  int64_t end;
+};
+
+/// One ioctl call, filled in before the window.
+struct freeze_request {
+  unsigned long command;
+  struct dm_ioctl header;
+  // A struct dm_target_msg with its text, for messages only.
+  uint64_t sector;
+  char text[FREEZE_MESSAGE_ROOM];
+};
+
+enum freeze_outcome {
+  FREEZE_DONE = 0,
+  /// An origin could not be suspended.
+  FREEZE_SUSPEND_FAILED,
+  /// Somebody resumed an origin inside the window: the set is not of one instant.
+  FREEZE_NOT_SUSPENDED,
+  /// A snapshot could not be taken.
+  FREEZE_TAKE_FAILED,
+  /// An origin could not be resumed; the guard goes on trying.
+  FREEZE_RESUME_FAILED,
+  /// The guard resumed the origins: the deadline had passed.
+  FREEZE_GUARD_ACTED,
+  /// The guard could not be started or has died.
+  FREEZE_GUARD_LOST,
+};
+
+/// What broker and guard both see: a page of shared memory.
+struct freeze_shared {
+  /// 1 from before an origin's suspend until after its resume.
+  volatile int32_t suspended[FREEZE_MAX_ORIGINS];
+  volatile int32_t guard_acted;
+};
+
+struct freeze_window {
+  /// An open /dev/mapper/control.
+  int control;
+  int64_t deadline_nanoseconds;
+
+  uint32_t origin_count;
+  char origins[FREEZE_MAX_ORIGINS][DM_NAME_LEN];
+  uint32_t take_count;
+  struct freeze_request takes[FREEZE_MAX_TAKES];
+
+  struct freeze_step suspends[FREEZE_MAX_ORIGINS];
+  struct freeze_step taken[FREEZE_MAX_TAKES];
+  struct freeze_step resumes[FREEZE_MAX_ORIGINS];
+  enum freeze_outcome outcome;
+  /// Which origin or take failed, and errno.
+  uint32_t failed_index;
+  int failed_errno;
+
+  // Set up by freeze_run.
+  struct freeze_shared *shared;
+  int guard_pipe;
+  pid_t guard;
+};
+
+/// Adds an origin by its device-mapper name. 0, or -1 when there is no room for it.
+int freeze_add_origin(struct freeze_window *window, const char *name);
+
+/// Adds "resume this device", which puts its inactive table in place. 0 or -1.
+int freeze_add_resume(struct freeze_window *window, const char *name);
+
+/// Adds "send this message to sector 0 of this device". 0 or -1.
+int freeze_add_message(struct freeze_window *window, const char *name, const char *text);
+
+/// Starts the guard, then does the whole window: suspends every origin, proves that all are
+/// suspended, takes every snapshot, proves it again, resumes every origin, and dismisses the guard.
+/// Whatever fails, every origin that was suspended is resumed before it returns. The outcome and
+/// the times stand in `window`. The caller ignores SIGPIPE, which a guard that died would cause.
+void freeze_run(struct freeze_window *window);
+
+// Between window.c and guard.c.
+
+/// Resumes the device `name`. 0, or errno.
+int freeze_resume(int control, const char *name);
+int64_t freeze_now(void);
+/// 0, or errno.
+int freeze_guard_start(struct freeze_window *window);
+/// False if the guard is gone.
+bool freeze_guard_arm(struct freeze_window *window);
+/// True if the guard was there to the end and did not have to act.
+bool freeze_guard_dismiss(struct freeze_window *window);

@@ -9,6 +9,9 @@
 /// openat(2) with O_CLOEXEC | O_NOFOLLOW added to `flags`.
 int still_openat(int folder, const char *name, int flags, mode_t mode);
 
+/// Opens a device for writing past the page cache (O_DIRECT).
+int still_open_direct(const char *path);
+
 /// Starts `path` with `argv` and `environment` (both closed by NULL): standard streams inherited,
 /// `socket` passed on as descriptor 3, every other descriptor closed, signal mask and dispositions
 /// as a fresh process has them, in a process group of its own, so that a Ctrl-C at the terminal

@@ -1,0 +1,137 @@
+#define _GNU_SOURCE
+#include "freeze.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+// The guard's whole life: wait to be armed, then wait for the dismissal, the broker's death (its end
+// of the pipe closes) or the deadline, whichever comes first. It never needs memory, a file or a
+// lock after it said that it is ready.
+
+enum { READY = 'r', ARMED = 'a', DISMISSED = 'd' };
+
+static void resume_marked(struct freeze_window *window) {
+  const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+  for (int attempt = 0; attempt < 1200; attempt++) {  // a minute
+    bool left = false;
+    for (uint32_t index = 0; index < window->origin_count; index++) {
+      if (!window->shared->suspended[index]) continue;
+      int reason = freeze_resume(window->control, window->origins[index]);
+      if (reason == 0 || reason == ENXIO) window->shared->suspended[index] = 0;
+      else left = true;
+    }
+    if (!left) return;
+    nanosleep(&pause, NULL);
+  }
+}
+
+/// 1: something to read (or the end of the pipe), 0: the time is up.
+static int wait_for(int pipe_end, int64_t until) {
+  for (;;) {
+    int64_t rest = until - freeze_now();
+    if (rest <= 0) return 0;
+    struct timespec timeout = {.tv_sec = rest / 1000000000, .tv_nsec = rest % 1000000000};
+    struct pollfd wanted = {.fd = pipe_end, .events = POLLIN};
+    int got = ppoll(&wanted, 1, &timeout, NULL);
+    if (got > 0) return 1;
+  }
+}
+
+static char next_word(int pipe_end) {
+  char word = 0;
+  ssize_t got;
+  do got = read(pipe_end, &word, 1);
+  while (got < 0 && errno == EINTR);
+  return got == 1 ? word : 0;
+}
+
+static void __attribute__((noreturn)) guard(struct freeze_window *window, int commands,
+                                            int reports) {
+  setpgid(0, 0);
+  // Who ends the broker must not end its guard with it.
+  for (int number = 1; number < NSIG; number++) signal(number, SIG_IGN);
+  prctl(PR_SET_NAME, "pgstill-guard");
+  setpriority(PRIO_PROCESS, 0, -18);
+  int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (score >= 0) {
+    ssize_t ignored = write(score, "-1000", 5);
+    (void)ignored;
+  }
+  // Low numbers, so that everything else can be closed: an open end of the broker's socket would
+  // keep the coordinator from seeing that the broker died.
+  int kept[3] = {fcntl(window->control, F_DUPFD, 10), fcntl(commands, F_DUPFD, 10),
+                 fcntl(reports, F_DUPFD, 10)};
+  for (int index = 0; index < 3; index++)
+    if (kept[index] < 0 || dup2(kept[index], index) < 0) _exit(2);
+  syscall(SYS_close_range, 3u, ~0u, 0u);
+  window->control = 0;
+  commands = 1;
+  if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) _exit(2);
+  char word = READY;
+  if (write(2, &word, 1) != 1) _exit(2);
+  close(2);
+
+  word = next_word(commands);
+  if (word == ARMED) {
+    int64_t until = freeze_now() + window->deadline_nanoseconds;
+    if (wait_for(commands, until)) word = next_word(commands);
+  }
+  if (word == DISMISSED) _exit(0);
+  window->shared->guard_acted = 1;
+  resume_marked(window);
+  _exit(1);
+}
+
+int freeze_guard_start(struct freeze_window *window) {
+  int commands[2], reports[2];
+  if (pipe2(commands, O_CLOEXEC) != 0) return errno;
+  if (pipe2(reports, O_CLOEXEC) != 0) {
+    int reason = errno;
+    close(commands[0]);
+    close(commands[1]);
+    return reason;
+  }
+  pid_t child = fork();
+  int reason = child < 0 ? errno : 0;
+  if (child == 0) guard(window, commands[0], reports[1]);
+  close(commands[0]);
+  close(reports[1]);
+  if (reason == 0 && next_word(reports[0]) != READY) {
+    waitpid(child, NULL, 0);
+    reason = EPERM;  // it could not lock its memory
+  }
+  close(reports[0]);
+  if (reason != 0) {
+    close(commands[1]);
+    return reason;
+  }
+  window->guard_pipe = commands[1];
+  window->guard = child;
+  return 0;
+}
+
+static bool say(struct freeze_window *window, char word) {
+  return write(window->guard_pipe, &word, 1) == 1;
+}
+
+bool freeze_guard_arm(struct freeze_window *window) { return say(window, ARMED); }
+
+bool freeze_guard_dismiss(struct freeze_window *window) {
+  say(window, DISMISSED);
+  close(window->guard_pipe);
+  int status = -1;
+  pid_t got;
+  do got = waitpid(window->guard, &status, 0);
+  while (got < 0 && errno == EINTR);
+  return got == window->guard && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}

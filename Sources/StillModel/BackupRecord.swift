@@ -1,0 +1,212 @@
+/// `backup.json`: what was backed up, when, how and from where. Everything that a restore or a later
+/// question needs beside the archives themselves.
+public struct BackupRecord: Hashable, Sendable, Codable {
+  /// Of this file's form; a reader refuses a higher one.
+  public static let currentFormat = 1
+
+  public struct Server: Hashable, Sendable, Codable {
+    /// As `server_version_num`: 150018 is 15.18.
+    public var version: Int
+    public var systemIdentifier: UInt64
+    public var timeline: UInt32
+    public var dataDirectory: String
+    public var isStandby: Bool
+    public var hasDataChecksums: Bool
+    /// In bytes.
+    public var walSegmentSize: UInt64
+
+    public init(
+      version: Int, systemIdentifier: UInt64, timeline: UInt32, dataDirectory: String,
+      isStandby: Bool, hasDataChecksums: Bool, walSegmentSize: UInt64
+    ) {
+      self.version = version
+      self.systemIdentifier = systemIdentifier
+      self.timeline = timeline
+      self.dataDirectory = dataDirectory
+      self.isStandby = isStandby
+      self.hasDataChecksums = hasDataChecksums
+      self.walSegmentSize = walSegmentSize
+    }
+  }
+
+  public struct TablespaceEntry: Hashable, Sendable, Codable {
+    public var oid: UInt32
+    public var target: String
+
+    public init(oid: UInt32, target: String) {
+      self.oid = oid
+      self.target = target
+    }
+  }
+
+  public struct Volume: Hashable, Sendable, Codable {
+    public var origin: VolumeName
+    public var snapshot: VolumeName
+    public var fileSystem: String
+    /// Milliseconds since the window began.
+    public var suspend: Span
+    public var take: Span
+    public var resume: Span
+    /// How full the COW store was after the last byte was read; sizes in bytes.
+    public var fill: SnapshotFill
+
+    public init(
+      origin: VolumeName, snapshot: VolumeName, fileSystem: String, suspend: Span, take: Span,
+      resume: Span, fill: SnapshotFill
+    ) {
+      self.origin = origin
+      self.snapshot = snapshot
+      self.fileSystem = fileSystem
+      self.suspend = suspend
+      self.take = take
+      self.resume = resume
+      self.fill = fill
+    }
+  }
+
+  public struct Freeze: Hashable, Sendable, Codable {
+    public var at: CalendarTime
+    /// From the first suspend to the last resume.
+    public var windowMilliseconds: Double
+    /// From the first to the last origin's suspend.
+    public var skewMilliseconds: Double
+    public var volumes: [Volume]
+
+    public init(
+      at: CalendarTime, windowMilliseconds: Double, skewMilliseconds: Double, volumes: [Volume]
+    ) {
+      self.at = at
+      self.windowMilliseconds = windowMilliseconds
+      self.skewMilliseconds = skewMilliseconds
+      self.volumes = volumes
+    }
+  }
+
+  public struct WAL: Hashable, Sendable, Codable {
+    /// Everything before it was on disk when the freeze began, so it is in the backup.
+    public var lsnBeforeFreeze: LSN
+    /// Recovery begins here: from the frozen control file.
+    public var redo: LSN
+    public var checkpoint: LSN
+    public var segmentsKept: [String]
+    /// Recycled and preallocated segments, which hold nothing that recovery needs.
+    public var segmentsLeftOut: Int
+
+    public init(
+      lsnBeforeFreeze: LSN, redo: LSN, checkpoint: LSN, segmentsKept: [String],
+      segmentsLeftOut: Int
+    ) {
+      self.lsnBeforeFreeze = lsnBeforeFreeze
+      self.redo = redo
+      self.checkpoint = checkpoint
+      self.segmentsKept = segmentsKept
+      self.segmentsLeftOut = segmentsLeftOut
+    }
+  }
+
+  public struct Archive: Hashable, Sendable, Codable {
+    public var name: String
+    public var files: Int
+    /// Folders, links and files together.
+    public var members: Int
+    public var bytesRead: UInt64
+    public var bytesWritten: UInt64
+    /// Of the archive as it lies there, hexadecimal.
+    public var sha256: String
+
+    public init(
+      name: String, files: Int, members: Int, bytesRead: UInt64, bytesWritten: UInt64,
+      sha256: String
+    ) {
+      self.name = name
+      self.files = files
+      self.members = members
+      self.bytesRead = bytesRead
+      self.bytesWritten = bytesWritten
+      self.sha256 = sha256
+    }
+  }
+
+  public struct Phase: Hashable, Sendable, Codable {
+    public var name: String
+    public var seconds: Double
+
+    public init(name: String, seconds: Double) {
+      self.name = name
+      self.seconds = seconds
+    }
+  }
+
+  /// One look at the snapshots while they were copied.
+  public struct FillSample: Hashable, Sendable, Codable {
+    /// Since the freeze.
+    public var seconds: Double
+    /// Bytes used of each COW store, in the order of `freeze.volumes`.
+    public var used: [UInt64]
+
+    public init(seconds: Double, used: [UInt64]) {
+      self.seconds = seconds
+      self.used = used
+    }
+  }
+
+  public var format = BackupRecord.currentFormat
+  public var id: RunID
+  public var cluster: String
+  public var pgstillVersion: String
+  public var began: CalendarTime
+  public var ended: CalendarTime
+  public var consistency: Consistency
+  public var reason: String
+  public var server: Server
+  public var tablespaces: [TablespaceEntry]
+  /// Where `pg_wal` was, if a link led there.
+  public var walLink: String?
+  public var freeze: Freeze
+  public var wal: WAL
+  public var compression: String
+  public var archives: [Archive]
+  public var manifestSHA256: String
+  public var configuration: [String]
+  /// What is not in the backup though somebody may miss it, each with the reason.
+  public var missing: [String]
+  public var phases: [Phase]
+  public var fillHistory: [FillSample]
+
+  public init(
+    id: RunID, cluster: String, pgstillVersion: String, began: CalendarTime, ended: CalendarTime,
+    consistency: Consistency, reason: String, server: Server, tablespaces: [TablespaceEntry],
+    walLink: String?, freeze: Freeze, wal: WAL, compression: String, archives: [Archive],
+    manifestSHA256: String, configuration: [String], missing: [String], phases: [Phase],
+    fillHistory: [FillSample]
+  ) {
+    self.id = id
+    self.cluster = cluster
+    self.pgstillVersion = pgstillVersion
+    self.began = began
+    self.ended = ended
+    self.consistency = consistency
+    self.reason = reason
+    self.server = server
+    self.tablespaces = tablespaces
+    self.walLink = walLink
+    self.freeze = freeze
+    self.wal = wal
+    self.compression = compression
+    self.archives = archives
+    self.manifestSHA256 = manifestSHA256
+    self.configuration = configuration
+    self.missing = missing
+    self.phases = phases
+    self.fillHistory = fillHistory
+  }
+
+  public var files: Int { archives.reduce(0) { $0 + $1.files } }
+  public var bytesRead: UInt64 { archives.reduce(0) { $0 + $1.bytesRead } }
+  public var bytesWritten: UInt64 { archives.reduce(0) { $0 + $1.bytesWritten } }
+
+  /// Seconds of the phase with this name; 0 if there was none.
+  public func seconds(of phase: String) -> Double {
+    phases.first { $0.name == phase }?.seconds ?? 0
+  }
+}

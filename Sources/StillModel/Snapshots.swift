@@ -1,0 +1,183 @@
+/// What LVM says of a volume that a backup wants to freeze.
+public struct VolumeFacts: Hashable, Sendable, Codable {
+  public var name: VolumeName
+  /// In bytes.
+  public var size: UInt64
+  /// LVM's segment type: `linear`, `striped`, `thin`, …
+  public var kind: String
+  /// Unused room of its volume group, in bytes.
+  public var groupFree: UInt64
+  /// What its volume group gives out at once, in bytes.
+  public var extentSize: UInt64
+  /// Why it cannot be snapshotted; nil if it can.
+  public var obstacle: String?
+
+  public init(
+    name: VolumeName, size: UInt64, kind: String, groupFree: UInt64, extentSize: UInt64,
+    obstacle: String?
+  ) {
+    self.name = name
+    self.size = size
+    self.kind = kind
+    self.groupFree = groupFree
+    self.extentSize = extentSize
+    self.obstacle = obstacle
+  }
+}
+
+/// An origin, and the size of the COW store that its snapshot shall have.
+public struct SnapshotRequest: Hashable, Sendable, Codable {
+  public var origin: VolumeName
+  /// In bytes; LVM rounds it up to whole extents.
+  public var size: UInt64
+
+  public init(origin: VolumeName, size: UInt64) {
+    self.origin = origin
+    self.size = size
+  }
+}
+
+/// A snapshot that was made.
+public struct SnapshotFacts: Hashable, Sendable, Codable {
+  public var origin: VolumeName
+  public var snapshot: VolumeName
+  /// The size of its COW store in bytes, as LVM made it.
+  public var size: UInt64
+
+  public init(origin: VolumeName, snapshot: VolumeName, size: UInt64) {
+    self.origin = origin
+    self.snapshot = snapshot
+    self.size = size
+  }
+}
+
+/// From when to when a step of the freeze took, in milliseconds since the window began.
+public struct Span: Hashable, Sendable, Codable {
+  public var begin: Double
+  public var end: Double
+
+  public init(begin: Double, end: Double) {
+    self.begin = begin
+    self.end = end
+  }
+}
+
+/// The freeze window, written down step by step.
+public struct FreezeReport: Hashable, Sendable, Codable {
+  public struct Volume: Hashable, Sendable, Codable {
+    public var origin: VolumeName
+    public var snapshot: VolumeName
+    public var suspend: Span
+    public var take: Span
+    public var resume: Span
+
+    public init(
+      origin: VolumeName, snapshot: VolumeName, suspend: Span, take: Span, resume: Span
+    ) {
+      self.origin = origin
+      self.snapshot = snapshot
+      self.suspend = suspend
+      self.take = take
+      self.resume = resume
+    }
+
+    /// How long writers to this volume waited, in milliseconds.
+    public var held: Double { resume.end - suspend.begin }
+  }
+
+  /// The time of day when the first origin was suspended.
+  public var at: CalendarTime
+  public var volumes: [Volume]
+
+  public init(at: CalendarTime, volumes: [Volume]) {
+    self.at = at
+    self.volumes = volumes
+  }
+
+  /// From the first suspend to the last resume, in milliseconds.
+  public var window: Double {
+    (volumes.map(\.resume.end).max() ?? 0) - (volumes.map(\.suspend.begin).min() ?? 0)
+  }
+
+  /// From the first to the last origin's suspend, in milliseconds.
+  public var skew: Double {
+    (volumes.map(\.suspend.end).max() ?? 0) - (volumes.map(\.suspend.end).min() ?? 0)
+  }
+}
+
+/// How full a snapshot's COW store is, as the kernel says (dm-snapshot's status line).
+public struct SnapshotFill: Hashable, Sendable, Codable {
+  public enum State: String, Hashable, Sendable, Codable {
+    case valid
+    /// Ran full, or its store could not be written: what it shows is worth nothing.
+    case invalid
+    case unknown
+  }
+
+  public var origin: VolumeName
+  public var snapshot: VolumeName
+  public var state: State
+  /// In bytes.
+  public var used: UInt64
+  /// In bytes.
+  public var size: UInt64
+
+  public init(
+    origin: VolumeName, snapshot: VolumeName, state: State, used: UInt64, size: UInt64
+  ) {
+    self.origin = origin
+    self.snapshot = snapshot
+    self.state = state
+    self.used = used
+    self.size = size
+  }
+
+  /// Used share of the store, 0…1.
+  public var share: Double { size == 0 ? 0 : Double(used) / Double(size) }
+
+  /// Reads the parameters of dm-snapshot's status: `24/65536 16` in sectors, or one of the words
+  /// `Invalid`, `Overflow`, `Merge failed`, `Unknown` (lvm2, libdm-targets.c).
+  public init(origin: VolumeName, snapshot: VolumeName, status: String) {
+    let numbers = status.split(separator: " ").first?.split(separator: "/").compactMap { UInt64($0) }
+    if let numbers, numbers.count == 2 {
+      self.init(
+        origin: origin, snapshot: snapshot, state: .valid, used: numbers[0] * 512,
+        size: numbers[1] * 512)
+    } else {
+      let isInvalid = ["Invalid", "Overflow", "Merge failed"].contains(status)
+      self.init(
+        origin: origin, snapshot: snapshot, state: isInvalid ? .invalid : .unknown, used: 0, size: 0)
+    }
+  }
+}
+
+/// What a release gave back, and what it could not.
+public struct ReleaseReport: Hashable, Sendable, Codable {
+  public var removed: [VolumeName]
+  /// Each with the reason.
+  public var left: [Leftover]
+
+  public struct Leftover: Hashable, Sendable, Codable {
+    public var snapshot: VolumeName
+    public var reason: String
+
+    public init(snapshot: VolumeName, reason: String) {
+      self.snapshot = snapshot
+      self.reason = reason
+    }
+  }
+
+  public init(removed: [VolumeName] = [], left: [Leftover] = []) {
+    self.removed = removed
+    self.left = left
+  }
+
+  /// The failure to report when something is left, nil otherwise.
+  public var failure: StillError? {
+    guard !left.isEmpty else { return nil }
+    let names = left.map { "\($0.snapshot) (\($0.reason))" }.joined(separator: ", ")
+    return StillError(
+      .leftBehind, "snapshots could not be removed: \(names)",
+      hint: "See who holds them (lsof, findmnt -N), then run pgstill release.")
+  }
+}

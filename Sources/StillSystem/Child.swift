@@ -1,0 +1,33 @@
+import CStill
+import Glibc
+import StillModel
+
+/// A program that was started and has to be waited for.
+public struct Child: Sendable {
+  public let process: Int32
+
+  /// Starts a program with `socket` as its descriptor 3 and nothing else of ours but the standard
+  /// streams; see `still_spawn` for the state that it begins in.
+  public static func start(
+    _ program: String, _ arguments: [String], environment: [String: String], socket: Int32
+  ) throws -> Child {
+    var argv: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) }
+    argv.append(nil)
+    var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0)=\($1)") }
+    variables.append(nil)
+    defer { for pointer in argv + variables { free(pointer) } }
+    let process = still_spawn(program, argv, variables, socket)
+    let code = errno
+    guard process > 0 else { throw StillError.system("start", program, code) }
+    return Child(process: process)
+  }
+
+  /// Waits for its end: its exit status, or 128 and the signal that ended it.
+  public func wait() -> Int32 {
+    var status: Int32 = 0
+    while waitpid(process, &status, 0) < 0 {
+      if errno != EINTR { return -1 }
+    }
+    return still_exit_status(status)
+  }
+}

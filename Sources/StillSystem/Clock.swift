@@ -1,0 +1,31 @@
+import Glibc
+import StillModel
+
+/// The two clocks of the machine.
+public enum Clock {
+  /// Nanoseconds of the monotonic clock: for durations.
+  public static func monotonic() -> Int64 {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec)
+  }
+
+  /// The time of day, UTC.
+  public static func now() -> CalendarTime {
+    CalendarTime(secondsSince1970: Int64(time(nil)))
+  }
+
+  /// Lets this thread rest.
+  public static func sleep(milliseconds: UInt32) {
+    usleep(milliseconds * 1000)
+  }
+}
+
+/// Measures seconds from where it was made.
+public struct Stopwatch: Sendable {
+  private let begin = Clock.monotonic()
+
+  public init() {}
+
+  public var seconds: Double { Double(Clock.monotonic() - begin) / 1e9 }
+}

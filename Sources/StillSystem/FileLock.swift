@@ -1,0 +1,37 @@
+import CStill
+import Glibc
+import StillModel
+import SystemPackage
+
+/// An exclusive lock on a file that lasts as long as this value, or the process (flock(2)). The file
+/// is never removed: whoever waits for it must not end up with a lock on a file that has no name.
+public final class FileLock: Sendable {
+  private let file: OpenFile
+
+  /// Takes the lock at once.
+  ///
+  /// - Parameter note: written into the file, for whoever finds it locked.
+  /// - Returns: nil if somebody else holds it.
+  public static func take(
+    _ name: FilePath, in folder: OpenFolder, note: String, permissions: UInt32 = 0o600
+  ) throws -> FileLock? {
+    let file = try folder.file(name, .update(permissions: permissions))
+    if flock(file.descriptor, LOCK_EX | LOCK_NB) != 0 {
+      let code = errno
+      if code == EWOULDBLOCK { return nil }
+      throw StillError.system("lock", file.path.string, code)
+    }
+    try file.truncate(to: 0)
+    try file.rewind()
+    try file.writeAll(Array((note + "\n").utf8))
+    return FileLock(file)
+  }
+
+  private init(_ file: OpenFile) { self.file = file }
+
+  /// What the holder of a lock wrote into it.
+  public static func note(_ name: FilePath, in folder: OpenFolder) -> String? {
+    guard let bytes = try? folder.file(name).readAll(limit: 4096) else { return nil }
+    return String(decoding: bytes, as: UTF8.self).split(separator: "\n").first.map(String.init)
+  }
+}

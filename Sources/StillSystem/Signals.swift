@@ -1,0 +1,14 @@
+import Glibc
+import StillModel
+
+/// What a process does about signals.
+public enum Signals {
+  /// Lets nothing but SIGKILL end this process: for one that has to finish what it began and ends
+  /// when its partner does.
+  public static func ignoreAll() {
+    for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE] { signal(number, SIG_IGN) }
+  }
+
+  /// A peer that is gone shows as an error of write(2), not as the end of this process.
+  public static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
+}

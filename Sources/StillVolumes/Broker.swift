@@ -1,0 +1,150 @@
+import StillModel
+import StillSystem
+import SystemPackage
+
+/// The one process that is root: single-threaded and synchronous, it answers requests until the
+/// coordinator's end of the socket closes, for whatever reason, and then gives everything back.
+public final class Broker {
+  private let channel: Channel
+  private let lvm: LVM
+  private var run: RunID?
+  private var lock: RunLock?
+  private var snapshots: [ClassicSnapshot] = []
+  private var isFrozen = false
+
+  /// Serves the coordinator at the other end of `descriptor` until it goes away.
+  ///
+  /// - Returns: the exit status of the process.
+  public static func serve(descriptor: Int32) -> Int32 {
+    // A signal must not end it between two steps; the end of the coordinator does.
+    Signals.ignoreAll()
+    let channel = Channel(descriptor: descriptor)
+    do {
+      guard Account.effectiveUser == 0 else {
+        throw StillError(
+          .precondition, "the broker needs root",
+          hint: "Start pgstill as root, or allow its broker in sudoers.")
+      }
+      let broker = Broker(channel: channel, lvm: try LVM())
+      broker.answerAll()
+      return 0
+    } catch {
+      // The first question gets this as its answer.
+      let failure = error as? StillError ?? StillError(.failed, "\(error)")
+      _ = try? channel.receive()
+      try? channel.send(BrokerReply.failed(failure))
+      return failure.status.rawValue
+    }
+  }
+
+  private init(channel: Channel, lvm: LVM) {
+    self.channel = channel
+    self.lvm = lvm
+  }
+
+  private func answerAll() {
+    while let (line, strangers) = try? channel.receive() {
+      strangers.forEach(Channel.discard)
+      do {
+        var opened: [OpenFolder] = []
+        let reply = try answer(BrokerRequest(line: line), &opened)
+        try channel.send(reply, descriptors: opened.map(\.descriptor))
+      } catch {
+        let failure = error as? StillError ?? StillError(.failed, "the broker failed: \(error)")
+        guard (try? channel.send(BrokerReply.failed(failure))) != nil else { break }
+      }
+    }
+    channel.close()
+    _ = try? release()
+  }
+
+  private func answer(_ request: BrokerRequest, _ opened: inout [OpenFolder]) throws -> BrokerReply {
+    switch request {
+    case .survey(let names): return .surveyed(try survey(names).map(\.facts))
+    case .prepare(let run, let requests): return .prepared(try prepare(run, requests))
+    case .freeze(let deadline): return .frozen(try freeze(deadline: deadline))
+    case .open:
+      guard isFrozen else { throw StillError(.volumes, "nothing is frozen yet") }
+      opened = try snapshots.map { try $0.open() }
+      return .opened
+    case .fill: return .filled(try snapshots.map { try $0.fill() })
+    case .release: return .released(try release())
+    case .sweep: return .released(try Leftovers(lvm: lvm).sweep())
+    }
+  }
+
+  /// LVM's rows of these volumes, in their order.
+  private func survey(_ names: [VolumeName]) throws -> [LVMVolume] {
+    guard !names.isEmpty else { return [] }
+    // The names come from the other side of the socket: their characters are checked here.
+    let checked = try names.map { name in
+      guard let valid = VolumeName(name.description) else {
+        throw StillError(.volumes, "not the name of a logical volume: \(name)")
+      }
+      return valid
+    }
+    let rows = try lvm.volumes(checked.map(\.description))
+    return try checked.map { name in
+      guard let row = rows.first(where: { $0.name == name }) else {
+        throw StillError(.volumes, "LVM does not know the volume \(name)")
+      }
+      return row
+    }
+  }
+
+  private func prepare(_ run: RunID, _ requests: [SnapshotRequest]) throws -> [SnapshotFacts] {
+    guard self.run == nil else { throw StillError(.volumes, "this broker holds a set already") }
+    let mounts = try MountTable.current()
+    let rows = try survey(requests.map(\.origin))
+    let kinds = try rows.map { row in
+      if let obstacle = row.facts.obstacle {
+        throw StillError(.precondition, "volume \(row.name) cannot be snapshotted: \(obstacle)")
+      }
+      let path = "/dev/mapper/\(row.name.deviceName)"
+      let mount = mounts.entries.first { mount in
+        BlockDevices.carrier(of: mount.device) == .logicalVolume(row.name)
+      }
+      guard let mount else {
+        throw StillError(.precondition, "volume \(row.name) (\(path)) holds no mounted file system")
+      }
+      return mount.kind
+    }
+    _ = try Leftovers(lvm: lvm).sweep()
+    lock = try RunLock.take(run)
+    self.run = run
+    do {
+      for (request, kind) in zip(requests, kinds) {
+        snapshots.append(
+          try ClassicSnapshot.create(request, run: run, fileSystem: kind, lvm: lvm))
+      }
+      for snapshot in snapshots { try snapshot.disarm() }
+      return snapshots.map(\.facts)
+    } catch var failure as StillError {
+      failure.further += (try? release().failure?.message).flatMap { $0.map { [$0] } } ?? []
+      throw failure
+    }
+  }
+
+  private func freeze(deadline: Double) throws -> FreezeReport {
+    guard !snapshots.isEmpty, !isFrozen, deadline > 0, deadline <= 60 else {
+      throw StillError(.volumes, "there is nothing to freeze, or it is frozen already")
+    }
+    let report = try FreezeWindow(snapshots: snapshots).run(deadline: deadline)
+    for fill in try snapshots.map({ try $0.fill() }) where fill.state != .valid {
+      throw StillError(.volumes, "snapshot \(fill.snapshot) is not valid right after the freeze")
+    }
+    isFrozen = true
+    return report
+  }
+
+  private func release() throws -> ReleaseReport {
+    guard let run else { return ReleaseReport() }
+    let report = try Leftovers(lvm: lvm).remove(run: run)
+    snapshots = []
+    isFrozen = false
+    if report.left.isEmpty { RunLock.forget(run) }
+    lock = nil
+    self.run = nil
+    return report
+  }
+}

@@ -1,0 +1,101 @@
+import StillModel
+import StillSystem
+import Synchronization
+import SystemPackage
+
+/// The coordinator's side of the broker: a process that it starts and asks.
+public final class BrokerClient: SnapshotProvider {
+  private struct State: ~Copyable {
+    var channel: Channel
+    var roots: [String] = []
+  }
+
+  private let state: Mutex<State>
+  private let child: Child?
+
+  /// Talks to a broker at the other end of `channel`; `child` is waited for in `end()`.
+  public init(channel: sending Channel, child: Child?) {
+    state = Mutex(State(channel: channel))
+    self.child = child
+  }
+
+  /// Starts the broker: this program again, as the user that this process is.
+  ///
+  /// Must be called before root is given up, and before the first thread.
+  public static func start(program: String, arguments: [String]) throws -> BrokerClient {
+    let (ours, theirs) = try Channel.pair()
+    let kept = ["LVM_SYSTEM_DIR", "DM_DISABLE_UDEV", "PATH", "TERM"]
+    var environment = ["LC_ALL": "C", "LVM_SUPPRESS_FD_WARNINGS": "1"]
+    for name in kept { environment[name] = Environment.value(name) }
+    let child = try Child.start(
+      program, arguments, environment: environment, socket: theirs.descriptor)
+    theirs.close()
+    return BrokerClient(channel: ours, child: child)
+  }
+
+  /// Lets the broker go: it gives back what it still holds, and ends.
+  public func end() {
+    state.withLock { $0.channel.close() }
+    _ = child?.wait()
+  }
+
+  public func survey(_ volumes: [VolumeName]) throws -> [VolumeFacts] {
+    guard case .surveyed(let facts) = try ask(.survey(volumes)).reply else { throw confused() }
+    return facts
+  }
+
+  public func prepare(_ run: RunID, _ requests: [SnapshotRequest]) throws -> [SnapshotFacts] {
+    guard case .prepared(let facts) = try ask(.prepare(run: run, requests)).reply else {
+      throw confused()
+    }
+    return facts
+  }
+
+  public func freeze(deadline: Double) throws -> FreezeReport {
+    guard case .frozen(let report) = try ask(.freeze(deadline: deadline)).reply else {
+      throw confused()
+    }
+    return report
+  }
+
+  public func open() throws -> [OpenFolder] {
+    let (reply, descriptors) = try ask(.open)
+    let folders = descriptors.enumerated().map { index, descriptor in
+      OpenFolder(descriptor: descriptor, path: FilePath("snapshot \(index + 1):"))
+    }
+    guard case .opened = reply else { throw confused() }
+    return folders
+  }
+
+  public func fill() throws -> [SnapshotFill] {
+    guard case .filled(let fills) = try ask(.fill).reply else { throw confused() }
+    return fills
+  }
+
+  public func release() throws -> ReleaseReport { try released(.release) }
+
+  public func sweep() throws -> ReleaseReport { try released(.sweep) }
+
+  private func released(_ request: BrokerRequest) throws -> ReleaseReport {
+    guard case .released(let report) = try ask(request).reply else { throw confused() }
+    return report
+  }
+
+  private func ask(_ request: BrokerRequest) throws -> (reply: BrokerReply, descriptors: [Int32]) {
+    try state.withLock { state in
+      try state.channel.send(request)
+      guard let (line, descriptors) = try state.channel.receive() else {
+        throw StillError(
+          .volumes, "the broker has died",
+          hint: "Its snapshots go with the next run, or with pgstill release.")
+      }
+      let reply = try BrokerReply(line: line)
+      if case .failed(let failure) = reply { throw failure }
+      return (reply, descriptors)
+    }
+  }
+
+  private func confused() -> StillError {
+    StillError(.failed, "the broker gave an answer to another question")
+  }
+}

@@ -1,0 +1,40 @@
+import FoundationEssentials
+import StillModel
+import StillSystem
+
+/// What the coordinator may ask of the broker: one JSON line each. There is no verb that takes a
+/// command line, a path, or a volume to remove.
+enum BrokerRequest: Codable {
+  case survey([VolumeName])
+  case prepare(run: RunID, [SnapshotRequest])
+  /// The deadline in seconds.
+  case freeze(deadline: Double)
+  /// Answered with one descriptor a snapshot.
+  case open
+  case fill
+  case release
+  case sweep
+}
+
+/// The broker's answer to one request.
+enum BrokerReply: Codable {
+  case failed(StillError)
+  case surveyed([VolumeFacts])
+  case prepared([SnapshotFacts])
+  case frozen(FreezeReport)
+  case opened
+  case filled([SnapshotFill])
+  case released(ReleaseReport)
+}
+
+extension Channel {
+  func send(_ message: some Encodable, descriptors: [Int32] = []) throws {
+    try send(Array(JSONEncoder().encode(message)), descriptors: descriptors)
+  }
+}
+
+extension Decodable {
+  init(line: [UInt8]) throws {
+    self = try JSONDecoder().decode(Self.self, from: Data(line))
+  }
+}

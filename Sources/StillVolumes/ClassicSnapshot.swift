@@ -1,0 +1,95 @@
+import StillModel
+import StillSystem
+import SystemPackage
+
+/// A classic LVM snapshot of one origin on its way through the freeze.
+///
+/// LVM makes it the usual way, at a moment of its own. `disarm` then takes that moment away again
+/// without touching LVM's metadata: an `error` table destroys the kernel's exception store, zeros
+/// over the store's header make it a new, empty one, and the snapshot's own table, loaded again,
+/// waits in the inactive slot. Whoever resumes the device makes the snapshot begin there and then
+/// (drivers/md/dm-snap.c: the store is read when a table is loaded, copying begins at resume).
+struct ClassicSnapshot {
+  let facts: SnapshotFacts
+  /// The kernel's name of the origin's file system, and its device, for the mount.
+  let fileSystem: String
+
+  /// The device that a resume makes begin.
+  var device: DeviceMapper { DeviceMapper(name: facts.snapshot.deviceName) }
+
+  /// `origin_still_RUN`; a long origin's name is cut so that LVM accepts it.
+  static func name(of origin: VolumeName, run: RunID) -> VolumeName {
+    let suffix = "_still_\(run)"
+    // device-mapper's names have 127 bytes, in which each hyphen counts twice.
+    var stem = origin.volume
+    var name = VolumeName(group: origin.group, volume: stem + suffix)
+    while name.deviceName.utf8.count > 127 - "-cow".utf8.count, stem.utf8.count > 8 {
+      stem.removeLast()
+      name = VolumeName(group: origin.group, volume: stem + suffix)
+    }
+    return name
+  }
+
+  static func create(
+    _ request: SnapshotRequest, run: RunID, fileSystem: String, lvm: LVM
+  ) throws -> ClassicSnapshot {
+    let name = name(of: request.origin, run: run)
+    try lvm.run([
+      "lvcreate", "--snapshot", "--yes", "--size", "\(request.size)b", "--permission", "rw",
+      "--addtag", RunTag.ours, "--addtag", RunTag.of(run), "--name", name.volume,
+      request.origin.description,
+    ])
+    // LVM makes a store smaller than asked when a smaller one can hold the whole origin.
+    let size = try lvm.volumes([name.description]).first { $0.name == name }.map { _ in
+      try COWStore(of: name).size
+    }
+    guard let size else { throw StillError(.volumes, "snapshot \(name) is not there after its creation") }
+    return ClassicSnapshot(
+      facts: SnapshotFacts(origin: request.origin, snapshot: name, size: size),
+      fileSystem: fileSystem)
+  }
+
+  /// Makes the snapshot wait, empty, for its resume.
+  func disarm() throws {
+    let store = try COWStore(of: facts.snapshot)
+    try device.load(
+      DeviceMapper.Line(start: 0, length: store.table.length, target: "error", parameters: ""))
+    try device.resume()
+    try store.erase()
+    try device.load(store.table)
+  }
+
+  func fill() throws -> SnapshotFill {
+    let line = try device.status().first
+    return SnapshotFill(
+      origin: facts.origin, snapshot: facts.snapshot,
+      status: line?.target == "snapshot" ? line?.parameters ?? "" : line?.target ?? "")
+  }
+
+  /// Mounts the snapshot nowhere and opens its root.
+  func open() throws -> OpenFolder {
+    // A plain read-only mount, never `noload` or `norecovery`: where a file system needs recovery
+    // that it cannot have, the freeze did not happen, and files would be missing in silence.
+    do {
+      return try OpenFolder.mountDetached(
+        kind: fileSystem, device: FilePath("/dev/mapper/\(facts.snapshot.deviceName)"),
+        ignoresUUID: fileSystem == "xfs")
+    } catch var failure as StillError {
+      failure.status = .volumes
+      failure.hint = "The kernel's log (dmesg) says more; nothing was published."
+      throw failure
+    }
+  }
+}
+
+/// The tags that mark our snapshots; nothing without them is ever removed.
+enum RunTag {
+  static let ours = "pgstill"
+  private static let prefix = "pgstill.run="
+
+  static func of(_ run: RunID) -> String { prefix + run.description }
+
+  static func run(in tags: [String]) -> RunID? {
+    tags.lazy.filter { $0.hasPrefix(prefix) }.compactMap { RunID($0.dropFirst(prefix.count)) }.first
+  }
+}

@@ -1,0 +1,97 @@
+import CDeviceMapper
+import StillModel
+import StillSystem
+import SystemPackage
+
+/// Calls of libdevmapper on one device, by its name in `/dev/mapper`. For everything outside the
+/// freeze window; inside it there are only prepared ioctl calls (see CFreeze).
+struct DeviceMapper {
+  /// A line of a device's table or status; lengths in sectors of 512 bytes.
+  struct Line: Equatable {
+    var start: UInt64
+    var length: UInt64
+    var target: String
+    var parameters: String
+  }
+
+  var name: String
+
+  func table() throws -> [Line] { try lines(DM_DEVICE_TABLE, "read the table of") }
+
+  func status() throws -> [Line] { try lines(DM_DEVICE_STATUS, "ask for the status of") }
+
+  /// How many times the device is open now; 0 if it does not exist.
+  func openCount() throws -> Int {
+    try run(DM_DEVICE_INFO, "examine") { task in
+      var info = dm_info()
+      guard dm_task_get_info(task, &info) != 0, info.exists != 0 else { return 0 }
+      return Int(info.open_count)
+    }
+  }
+
+  /// Puts a table into the device's inactive slot.
+  func load(_ line: Line) throws {
+    try run(DM_DEVICE_RELOAD, "load a table into") { task in
+      guard dm_task_add_target(task, line.start, line.length, line.target, line.parameters) != 0
+      else { throw failure("load a table into", .noMemory) }
+    } then: { _ in }
+  }
+
+  /// Puts the inactive table in place, if there is one, and lets the device run.
+  func resume() throws {
+    var cookie: UInt32 = 0
+    try run(DM_DEVICE_RESUME, "resume") { task in
+      // No rule of udev's has any business with a device that shows nothing yet.
+      let flags = DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG | DM_UDEV_DISABLE_DISK_RULES_FLAG
+        | DM_UDEV_DISABLE_OTHER_RULES_FLAG
+      guard dm_task_set_cookie(task, &cookie, UInt16(flags)) != 0 else {
+        throw failure("resume", .ioError)
+      }
+    } then: { _ in }
+    dm_udev_wait(cookie)
+  }
+
+  private func lines(_ kind: Int, _ action: String) throws -> [Line] {
+    try run(kind, action) { task in
+      var lines: [Line] = []
+      var next: UnsafeMutableRawPointer?
+      repeat {
+        var start: UInt64 = 0
+        var length: UInt64 = 0
+        var target: UnsafeMutablePointer<CChar>?
+        var parameters: UnsafeMutablePointer<CChar>?
+        next = dm_get_next_target(task, next, &start, &length, &target, &parameters)
+        if let target {
+          lines.append(
+            Line(
+              start: start, length: length, target: String(cString: target),
+              parameters: parameters.map { String(cString: $0) } ?? ""))
+        }
+      } while next != nil
+      return lines
+    }
+  }
+
+  private func run<Result>(
+    _ kind: Int, _ action: String, then body: (OpaquePointer) throws -> Result
+  ) throws -> Result {
+    try run(kind, action, prepare: { _ in }, then: body)
+  }
+
+  private func run<Result>(
+    _ kind: Int, _ action: String, prepare: (OpaquePointer) throws -> Void,
+    then body: (OpaquePointer) throws -> Result
+  ) throws -> Result {
+    guard let task = dm_task_create(Int32(kind)) else { throw failure(action, .noMemory) }
+    defer { dm_task_destroy(task) }
+    guard dm_task_set_name(task, name) != 0 else { throw failure(action, .invalidArgument) }
+    try prepare(task)
+    guard dm_task_run(task) != 0 else { throw failure(action, Errno(rawValue: dm_task_get_errno(task))) }
+    return try body(task)
+  }
+
+  private func failure(_ action: String, _ reason: Errno) -> StillError {
+    StillError(
+      .volumes, "device-mapper could not \(action) \(name): \(StillError.reason(reason.rawValue))")
+  }
+}

@@ -1,0 +1,84 @@
+import CFreeze
+import StillModel
+import StillSystem
+import SystemPackage
+
+/// Fills in a freeze window, lets it run, and reads what happened. The window itself is CFreeze.
+struct FreezeWindow {
+  let snapshots: [ClassicSnapshot]
+
+  /// - Parameter deadline: in seconds; then the guard resumes every origin.
+  /// - Throws: `.volumes` where the set is not of one instant.
+  func run(deadline: Double) throws -> FreezeReport {
+    let control = try OpenFile.open("/dev/mapper/control", .update(permissions: 0o600))
+    let window = UnsafeMutablePointer<freeze_window>.allocate(capacity: 1)
+    window.initialize(to: freeze_window())
+    defer { window.deallocate() }
+    window.pointee.control = control.descriptor
+    window.pointee.deadline_nanoseconds = Int64(deadline * 1e9)
+    for snapshot in snapshots {
+      guard freeze_add_origin(window, snapshot.facts.origin.deviceName) == 0,
+        freeze_add_resume(window, snapshot.device.name) == 0
+      else { throw StillError(.volumes, "more volumes than one freeze can hold") }
+    }
+    let at = Clock.now()
+    freeze_run(window)
+    try check(window.pointee)
+    return report(window.pointee, at: at)
+  }
+
+  private func check(_ window: freeze_window) throws {
+    let index = Int(window.failed_index)
+    let name = index < snapshots.count ? snapshots[index].facts.origin.description : "?"
+    let reason = StillError.reason(window.failed_errno)
+    switch window.outcome {
+    case FREEZE_DONE: return
+    case FREEZE_SUSPEND_FAILED:
+      throw StillError(
+        .volumes, "origin \(name) could not be suspended: \(reason)",
+        hint: Errno(rawValue: window.failed_errno) == .resourceBusy
+          ? "Its file system is frozen already (fsfreeze?); thaw it and run again."
+          : "Look for another LVM command at work on it, and run again.")
+    case FREEZE_NOT_SUSPENDED:
+      throw StillError(
+        .volumes, "origin \(name) was resumed by somebody else inside the freeze window",
+        hint: "The snapshots are not of one instant, so nothing was published; run again.")
+    case FREEZE_TAKE_FAILED:
+      throw StillError(.volumes, "the snapshot of \(name) could not be taken: \(reason)")
+    case FREEZE_RESUME_FAILED:
+      throw StillError(
+        .volumes, "origin \(name) could not be resumed: \(reason)",
+        hint: "Run at once: dmsetup resume /dev/mapper/\(snapshots[index].facts.origin.deviceName)")
+    case FREEZE_GUARD_ACTED:
+      throw StillError(
+        .volumes, "the freeze window passed its deadline, and the guard resumed every origin",
+        hint: "The disks were too busy to be flushed in time; run again, or with a longer --freeze-deadline.")
+    default:
+      throw StillError(
+        .volumes, "the guard of the freeze window could not be started or was killed",
+        hint: "Every origin is resumed and nothing was published; run again.")
+    }
+  }
+
+  private func report(_ window: freeze_window, at: CalendarTime) -> FreezeReport {
+    var window = window
+    let suspends = FreezeWindow.steps(&window.suspends, FREEZE_MAX_ORIGINS)
+    let taken = FreezeWindow.steps(&window.taken, FREEZE_MAX_TAKES)
+    let resumes = FreezeWindow.steps(&window.resumes, FREEZE_MAX_ORIGINS)
+    let zero = suspends.first?.begin ?? 0
+    func span(_ step: freeze_step) -> Span {
+      Span(begin: Double(step.begin - zero) / 1e6, end: Double(step.end - zero) / 1e6)
+    }
+    let volumes = snapshots.enumerated().map { index, snapshot in
+      FreezeReport.Volume(
+        origin: snapshot.facts.origin, snapshot: snapshot.facts.snapshot,
+        suspend: span(suspends[index]), take: span(taken[index]), resume: span(resumes[index]))
+    }
+    return FreezeReport(at: at, volumes: volumes)
+  }
+
+  /// C's fixed array comes as a tuple; this is the same memory as an array.
+  private static func steps<Tuple>(_ tuple: inout Tuple, _ count: some BinaryInteger) -> [freeze_step] {
+    withUnsafeBytes(of: &tuple) { Array($0.bindMemory(to: freeze_step.self).prefix(Int(count))) }
+  }
+}

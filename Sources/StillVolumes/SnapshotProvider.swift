@@ -1,0 +1,36 @@
+import StillModel
+import StillSystem
+
+/// Whoever can freeze logical volumes together: the broker, or a fake of it in tests. One set per
+/// value, and the calls in this order.
+public protocol SnapshotProvider: Sendable {
+  /// What LVM knows of these volumes, in the same order; changes nothing.
+  ///
+  /// - Throws: `.volumes` where LVM fails or does not know one of them.
+  func survey(_ volumes: [VolumeName]) throws -> [VolumeFacts]
+
+  /// Removes what earlier runs that died have left, then makes a snapshot of each origin, ready but
+  /// showing nothing yet.
+  ///
+  /// - Throws: `.precondition` where there is no room for one, `.volumes` where LVM fails; then
+  ///   nothing that it made is left.
+  func prepare(_ run: RunID, _ requests: [SnapshotRequest]) throws -> [SnapshotFacts]
+
+  /// The freeze window: from here on every snapshot shows the same instant.
+  ///
+  /// - Throws: where the set is not of one instant, whatever the reason; every origin runs on.
+  func freeze(deadline: Double) throws -> FreezeReport
+
+  /// The root folder of each frozen file system, read-only, in the order of the requests. It stays
+  /// mounted until the last folder or file opened from it is closed.
+  func open() throws -> [OpenFolder]
+
+  /// How full each snapshot is now.
+  func fill() throws -> [SnapshotFill]
+
+  /// Removes the snapshots of this run; each is tried, whatever happened to the one before.
+  func release() throws -> ReleaseReport
+
+  /// Removes the snapshots of every run that has died, of this cluster or another.
+  func sweep() throws -> ReleaseReport
+}
