@@ -96,6 +96,9 @@ static bool fail(struct freeze_window *window, enum freeze_outcome outcome, uint
 }
 
 static bool suspend_all(struct freeze_window *window) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  window->began = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
   for (uint32_t index = 0; index < window->origin_count; index++) {
     // Marked before it is done: dying between the two must not hide a suspended device from the
     // guard. Resuming one that is not suspended does nothing.

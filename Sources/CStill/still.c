@@ -144,15 +144,18 @@ int still_mount_detached(const char *kind, const char *source, int nouuid, char 
     mounted = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC,
                            MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
                                MOUNT_ATTR_NOEXEC);
+  // That is a place (O_PATH) and no more; a folder that can be read has to be opened at it.
+  int root = mounted < 0 ? -1 : openat(mounted, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   int saved = errno;
-  if (mounted < 0 && reason_size > 1) {
+  if (mounted >= 0) close(mounted);
+  if (root < 0 && reason_size > 1) {
     // The context holds the file system's own messages, one a read, each "e text".
     ssize_t got = read(context, reason, reason_size - 1);
     reason[got > 0 ? got : 0] = 0;
   }
   close(context);
   errno = saved;
-  return mounted;
+  return root;
 }
 
 int still_syncfs(int descriptor) { return syncfs(descriptor); }

@@ -65,7 +65,10 @@ public struct BackupRecord: Hashable, Sendable, Codable {
   }
 
   public struct Freeze: Hashable, Sendable, Codable {
+    /// The time of day of the first suspend, to the second.
     public var at: CalendarTime
+    /// The same, in microseconds since 1970.
+    public var beganMicroseconds: Int64
     /// From the first suspend to the last resume.
     public var windowMilliseconds: Double
     /// From the first to the last origin's suspend.
@@ -73,9 +76,11 @@ public struct BackupRecord: Hashable, Sendable, Codable {
     public var volumes: [Volume]
 
     public init(
-      at: CalendarTime, windowMilliseconds: Double, skewMilliseconds: Double, volumes: [Volume]
+      at: CalendarTime, beganMicroseconds: Int64, windowMilliseconds: Double,
+      skewMilliseconds: Double, volumes: [Volume]
     ) {
       self.at = at
+      self.beganMicroseconds = beganMicroseconds
       self.windowMilliseconds = windowMilliseconds
       self.skewMilliseconds = skewMilliseconds
       self.volumes = volumes

@@ -85,14 +85,17 @@ public struct FreezeReport: Hashable, Sendable, Codable {
     public var held: Double { resume.end - suspend.begin }
   }
 
-  /// The time of day when the first origin was suspended.
-  public var at: CalendarTime
+  /// The time of day of the first suspend, in microseconds since 1970.
+  public var beganMicroseconds: Int64
   public var volumes: [Volume]
 
-  public init(at: CalendarTime, volumes: [Volume]) {
-    self.at = at
+  public init(beganMicroseconds: Int64, volumes: [Volume]) {
+    self.beganMicroseconds = beganMicroseconds
     self.volumes = volumes
   }
+
+  /// The same, to the second.
+  public var at: CalendarTime { CalendarTime(secondsSince1970: beganMicroseconds / 1_000_000) }
 
   /// From the first suspend to the last resume, in milliseconds.
   public var window: Double {

@@ -32,7 +32,7 @@ public final class Broker {
       // The first question gets this as its answer.
       let failure = error as? StillError ?? StillError(.failed, "\(error)")
       _ = try? channel.receive()
-      try? channel.send(BrokerReply.failed(failure))
+      try? channel.send(message: BrokerReply.failed(failure))
       return failure.status.rawValue
     }
   }
@@ -48,10 +48,10 @@ public final class Broker {
       do {
         var opened: [OpenFolder] = []
         let reply = try answer(BrokerRequest(line: line), &opened)
-        try channel.send(reply, descriptors: opened.map(\.descriptor))
+        try channel.send(message: reply, descriptors: opened.map(\.descriptor))
       } catch {
         let failure = error as? StillError ?? StillError(.failed, "the broker failed: \(error)")
-        guard (try? channel.send(BrokerReply.failed(failure))) != nil else { break }
+        guard (try? channel.send(message: BrokerReply.failed(failure))) != nil else { break }
       }
     }
     channel.close()

@@ -83,7 +83,7 @@ public final class BrokerClient: SnapshotProvider {
 
   private func ask(_ request: BrokerRequest) throws -> (reply: BrokerReply, descriptors: [Int32]) {
     try state.withLock { state in
-      try state.channel.send(request)
+      try state.channel.send(message: request)
       guard let (line, descriptors) = try state.channel.receive() else {
         throw StillError(
           .volumes, "the broker has died",

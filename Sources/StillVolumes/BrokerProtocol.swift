@@ -28,7 +28,7 @@ enum BrokerReply: Codable {
 }
 
 extension Channel {
-  func send(_ message: some Encodable, descriptors: [Int32] = []) throws {
+  func send(message: some Encodable, descriptors: [Int32] = []) throws {
     try send(Array(JSONEncoder().encode(message)), descriptors: descriptors)
   }
 }

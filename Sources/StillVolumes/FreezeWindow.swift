@@ -21,10 +21,9 @@ struct FreezeWindow {
         freeze_add_resume(window, snapshot.device.name) == 0
       else { throw StillError(.volumes, "more volumes than one freeze can hold") }
     }
-    let at = Clock.now()
     freeze_run(window)
     try check(window.pointee)
-    return report(window.pointee, at: at)
+    return report(window.pointee)
   }
 
   private func check(_ window: freeze_window) throws {
@@ -60,7 +59,7 @@ struct FreezeWindow {
     }
   }
 
-  private func report(_ window: freeze_window, at: CalendarTime) -> FreezeReport {
+  private func report(_ window: freeze_window) -> FreezeReport {
     var window = window
     let suspends = FreezeWindow.steps(&window.suspends, FREEZE_MAX_ORIGINS)
     let taken = FreezeWindow.steps(&window.taken, FREEZE_MAX_TAKES)
@@ -74,7 +73,7 @@ struct FreezeWindow {
         origin: snapshot.facts.origin, snapshot: snapshot.facts.snapshot,
         suspend: span(suspends[index]), take: span(taken[index]), resume: span(resumes[index]))
     }
-    return FreezeReport(at: at, volumes: volumes)
+    return FreezeReport(beganMicroseconds: window.began, volumes: volumes)
   }
 
   /// C's fixed array comes as a tuple; this is the same memory as an array.

@@ -1,1 +1,4 @@
-print("pgstill")
+import StillCommands
+import StillSystem
+
+Process.exit(Pgstill.runProcess())

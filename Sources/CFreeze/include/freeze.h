@@ -65,6 +65,8 @@ struct freeze_window {
   uint32_t take_count;
   struct freeze_request takes[FREEZE_MAX_TAKES];
 
+  /// The time of day of the first suspend, in microseconds since 1970.
+  int64_t began;
   struct freeze_step suspends[FREEZE_MAX_ORIGINS];
   struct freeze_step taken[FREEZE_MAX_TAKES];
   struct freeze_step resumes[FREEZE_MAX_ORIGINS];

@@ -1,0 +1,176 @@
+import StillModel
+import StillSystem
+import SystemPackage
+
+/// What was written, for the report and the backup's record.
+public struct ArchiveSummary: Hashable, Sendable, Codable {
+  public var fileName: String
+  /// Folders and links included.
+  public var members: UInt64
+  public var files: UInt64
+  /// Content of the files.
+  public var bytesRead: UInt64
+  /// Size of the archive, compressed.
+  public var bytesWritten: UInt64
+  public var seconds: Double
+  /// Of the archive as it lies there, lower case hexadecimal.
+  public var sha256: String
+}
+
+/// Writes one archive of a backup: trees, single files, and bytes from memory, in the order they are
+/// added. The archive appears under its name at once; who is responsible for the folder decides
+/// when it counts.
+///
+/// After an error the archive is of no use; the threads behind it end when the writer is dropped.
+public final class ArchiveWriter {
+  /// The archive's file, its suffix included.
+  public let fileName: FilePath
+  /// The files of the backup so far, for the manifest.
+  public private(set) var manifest: [ManifestFile] = []
+  /// What the trees so far held that is not in the archive.
+  public private(set) var remarks: [WalkRemarks] = []
+
+  private let folder: OpenFolder
+  private let file: OpenFile
+  private let tar: TarWriter
+  private let names: AccountNames
+  private let cancellation: Cancellation?
+  private let beginning = ContinuousClock.now
+  private var files: UInt64 = 0
+
+  /// Makes the file `named` with `.tar` and the compression's suffix; `workers` threads compress,
+  /// and `progress` is called with every number of bytes read, so it has to be cheap.
+  ///
+  /// - Throws: also when a file of that name is there.
+  public init(
+    named name: String, in folder: OpenFolder, compression: Compression, workers: Int,
+    checksum: ChecksumAlgorithm, names: AccountNames = AccountNames(),
+    cancellation: Cancellation? = nil, progress: @escaping (UInt64) -> Void = { _ in }
+  ) throws {
+    self.folder = folder
+    self.names = names
+    self.cancellation = cancellation
+    fileName = FilePath(name + ".tar" + compression.fileSuffix)
+    file = try folder.file(fileName, .create(permissions: 0o600))
+    tar = try TarWriter(
+      CompressionPipeline(
+        output: file, compression: compression, workers: workers, cancellation: cancellation),
+      checksum: checksum, progress: progress)
+  }
+
+  /// Adds everything of a tree that belongs into a backup.
+  @discardableResult
+  public func add(_ tree: SourceTree) throws -> WalkRemarks {
+    let found = try TreeWalk.run(tree, cancellation: cancellation) { entry in
+      try self.add(entry, of: tree)
+    }
+    remarks.append(found)
+    return found
+  }
+
+  /// Adds a file under a name; `inManifest` is where the manifest lists it, nil for WAL and other
+  /// files that it does not list.
+  public func add(_ source: OpenFile, as path: FilePath, inManifest: FilePath? = nil) throws {
+    try add(source, as: path, inManifest: inManifest, ifChanged: .refuse)
+  }
+
+  /// Adds a file from memory, such as `backup_label`. It belongs to the owner of what `like` is of,
+  /// to root where that is nil; `modified` counts seconds since 1970.
+  public func add(
+    _ content: [UInt8], as path: FilePath, mode: UInt32 = 0o600, like: FileMetadata? = nil,
+    modified: Int64, inManifest: FilePath? = nil
+  ) throws {
+    var member = TarMember(path: path, kind: .file, mode: mode)
+    member.modifiedSeconds = modified
+    if let like {
+      (member.owner, member.group) = (like.owner, like.group)
+      nameOwners(&member)
+    }
+    let sum = try tar.add(member, content: content)
+    note(inManifest, UInt64(content.count), modified, sum)
+  }
+
+  /// Adds an empty folder.
+  public func addFolder(_ path: FilePath, like metadata: FileMetadata) throws {
+    var member = TarMember(path: path, kind: .folder, metadata)
+    nameOwners(&member)
+    try tar.add(member)
+  }
+
+  /// Ends the archive and puts it, and its name, on the disk.
+  public func finish() throws -> ArchiveSummary {
+    let written = try tar.finish()
+    try file.close()
+    try folder.sync()
+    let elapsed = (ContinuousClock.now - beginning).components
+    return ArchiveSummary(
+      fileName: fileName.string, members: tar.members, files: files, bytesRead: tar.contentBytes,
+      bytesWritten: written.bytes,
+      seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) / 1e18,
+      sha256: written.digest.description)
+  }
+
+  private func add(_ entry: TreeEntry, of tree: SourceTree) throws {
+    let path = tree.archivePrefix.appending(entry.path.components)
+    switch entry.kind {
+    case .folder(let folder):
+      var member = TarMember(path: path, kind: .folder, entry.metadata)
+      nameOwners(&member)
+      if let folder {
+        let shown = folder.path.string
+        member.attributes = try folder.extendedAttributes()
+        member.accessList = try AccessLists.access(of: folder.descriptor, shown: shown)
+        member.inheritedAccessList = try AccessLists.inherited(of: folder.descriptor, shown: shown)
+      }
+      try tar.add(member)
+    case .link(let target):
+      var member = TarMember(path: path, kind: .link(target: target), entry.metadata)
+      nameOwners(&member)
+      try tar.add(member)
+    case .file:
+      guard let source = try entry.open(isFrozen: tree.isFrozen) else { return }
+      let listed: FilePath? =
+        tree.exclusions == nil ? nil : tree.manifestPrefix.appending(entry.path.components)
+      if let rewrite = tree.rewrites[entry.path] {
+        let metadata = try source.metadata()
+        let content = try rewrite(try source.readAll())
+        try add(
+          content, as: path, mode: metadata.mode, like: metadata,
+          modified: metadata.modifiedSeconds, inManifest: listed)
+      } else {
+        try add(
+          source, as: path, inManifest: listed, ifChanged: tree.isFrozen ? .refuse : .fit)
+      }
+      try source.close()
+    }
+  }
+
+  private func add(
+    _ source: OpenFile, as path: FilePath, inManifest: FilePath?,
+    ifChanged changes: TarWriter.ChangingFiles
+  ) throws {
+    // Of the open file, not of the name: a live one may have been replaced meanwhile.
+    let metadata = try source.metadata()
+    var member = TarMember(path: path, kind: .file, metadata)
+    nameOwners(&member)
+    member.attributes = try source.extendedAttributes()
+    member.accessList = try AccessLists.access(
+      of: source.descriptor, shown: source.path.string)
+    let sum = try tar.add(member, from: source, ifChanged: changes)
+    note(inManifest, member.size, member.modifiedSeconds, sum)
+  }
+
+  private func note(_ path: FilePath?, _ size: UInt64, _ modified: Int64, _ checksum: Checksum) {
+    files += 1
+    guard let path else { return }
+    manifest.append(
+      ManifestFile(
+        path: path, size: size, modified: CalendarTime(secondsSince1970: modified),
+        checksum: checksum))
+  }
+
+  private func nameOwners(_ member: inout TarMember) {
+    member.ownerName = names.user(member.owner)
+    member.groupName = names.group(member.group)
+  }
+}

@@ -1,0 +1,192 @@
+import StillModel
+import StillSystem
+import SystemPackage
+
+/// Who takes what a `TarReader` finds: for each member one `begin`, then its content in pieces, then
+/// one `end`. Content comes for files only.
+public protocol TarSink: AnyObject {
+  func begin(_ member: TarMember) throws
+  /// The bytes are there during the call only.
+  func data(_ bytes: UnsafeRawBufferPointer) throws
+  func end() throws
+}
+
+/// Reads tar archives in the formats that are about: ustar, PAX with global headers, GNU with its
+/// long names; plain, or compressed with zstd or gzip, whatever the file is called.
+///
+/// Everything is checked that can be: headers by their sum, the end by its two blocks of zeros and
+/// by nothing but zeros behind, compressed data by what the format has. An archive that was cut
+/// short anywhere is an error.
+public final class TarReader {
+  private let archive: FilePath
+  private let source: any ByteSource
+  private let cancellation: Cancellation?
+  private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+  private var unread = 0..<0
+  private var global: [[UInt8]: [UInt8]] = [:]
+  private var lastWhole: FilePath?
+
+  /// Extended headers are made of names and attributes; the kernel allows 64 KiB for one of those.
+  private static let longestHeader: UInt64 = 64 << 20
+
+  /// Reads from where the file stands.
+  public init(_ file: OpenFile, cancellation: Cancellation? = nil) throws {
+    archive = file.path
+    self.cancellation = cancellation
+    source = try Decompressor.open(file)
+  }
+
+  deinit { buffer.deallocate() }
+
+  /// Reads all of the archive.
+  ///
+  /// - Throws: `.copying` for a damaged archive, naming it and the last member that was whole; what
+  ///   reading the file or the sink throws.
+  public func read(into sink: any TarSink) throws {
+    do {
+      while let member = try nextMember() {
+        try cancellation?.checkpoint()
+        try sink.begin(member)
+        if member.kind == .file { try passContent(member.size, to: sink) }
+        try sink.end()
+        lastWhole = member.path
+      }
+      try expectOnlyZeros()
+    } catch let damage as DamagedStream {
+      let place = lastWhole.map { "the last whole member is \($0.string)" } ?? "no member is whole"
+      throw StillError(
+        .copying, "\(archive) is damaged: \(damage.reason) (\(place))",
+        hint: "Restore from another backup, or take this archive from another copy of it.")
+    }
+  }
+
+  // MARK: Bytes
+
+  /// What lies ahead, at most `limit` bytes; empty at the end only.
+  private func ahead(_ limit: UInt64) throws -> UnsafeRawBufferPointer {
+    if unread.isEmpty { unread = 0..<(try source.read(into: buffer)) }
+    return UnsafeRawBufferPointer(rebasing: buffer[unread].prefix(Int(min(limit, 1 << 30))))
+  }
+
+  /// Hands on exactly `count` bytes.
+  private func pass(
+    _ count: UInt64, of what: @autoclosure () -> String,
+    _ body: (UnsafeRawBufferPointer) throws -> Void
+  ) throws {
+    var left = count
+    while left > 0 {
+      let piece = try ahead(left)
+      if piece.isEmpty { throw DamagedStream(reason: "it ends within \(what())") }
+      try body(piece)
+      unread.removeFirst(piece.count)
+      left -= UInt64(piece.count)
+    }
+  }
+
+  private func passContent(_ size: UInt64, to sink: any TarSink) throws {
+    try pass(size, of: "a file") { piece in
+      try cancellation?.checkpoint()
+      try sink.data(piece)
+    }
+    try pass(UInt64(TarFormat.padding(size)), of: "a file") { _ in }
+  }
+
+  private func bytes(_ count: UInt64, of what: String) throws -> [UInt8] {
+    guard count <= TarReader.longestHeader else {
+      throw DamagedStream(reason: "\(what) of \(count) bytes cannot be")
+    }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(Int(count))
+    try pass(count, of: what) { bytes += $0 }
+    return bytes
+  }
+
+  private func expectOnlyZeros() throws {
+    while true {
+      let piece = try ahead(.max)
+      if piece.isEmpty { return }
+      guard piece.allSatisfy({ $0 == 0 }) else {
+        throw DamagedStream(reason: "something follows its end")
+      }
+      unread.removeFirst(piece.count)
+    }
+  }
+
+  // MARK: Headers
+
+  /// The next header block; nil at the end of the archive, which is two blocks of zeros.
+  private func nextHeader() throws -> TarHeaderFields? {
+    guard try !ahead(1).isEmpty else {
+      throw DamagedStream(reason: "it has no end, so it was cut short")
+    }
+    let size = UInt64(TarFormat.blockSize)
+    let block = try bytes(size, of: "a header")
+    guard block.allSatisfy({ $0 == 0 }) else { return try TarHeaderFields(block) }
+    guard try !ahead(1).isEmpty else {
+      throw DamagedStream(reason: "half of its end is missing, so it was cut short")
+    }
+    guard try bytes(size, of: "its end").allSatisfy({ $0 == 0 }) else {
+      throw DamagedStream(reason: "a block of zeros stands between its members")
+    }
+    return nil
+  }
+
+  /// Reads headers up to one that is a member's.
+  private func nextMember() throws -> TarMember? {
+    var records: [[UInt8]: [UInt8]] = [:]
+    var longName: [UInt8]?
+    var longLink: [UInt8]?
+    var isWithinMember = false
+    while true {
+      guard let header = try nextHeader() else {
+        if isWithinMember { throw DamagedStream(reason: "an extended header has no member") }
+        return nil
+      }
+      switch header.typeFlag {
+      case UInt8(ascii: "x"):
+        records.merge(try extendedRecords(header)) { $1 }
+      case UInt8(ascii: "g"):
+        global.merge(try extendedRecords(header)) { $1 }
+        continue
+      case UInt8(ascii: "L"):
+        longName = try longText(header)
+      case UInt8(ascii: "K"):
+        longLink = try longText(header)
+      case UInt8(ascii: "V"):
+        // The name of a volume; it has no content.
+        continue
+      default:
+        let all = global.merging(records) { $1 }
+        let member = try header.member(records: all, longName: longName, longLink: longLink)
+        try refuseUnknown(member)
+        return member
+      }
+      isWithinMember = true
+    }
+  }
+
+  /// Devices and pipes have no content; what else may follow a header of an unknown kind, only its
+  /// inventor knows.
+  private func refuseUnknown(_ member: TarMember) throws {
+    guard case .other(let flag) = member.kind, !Array("346".utf8).contains(flag) else { return }
+    throw DamagedStream(
+      reason: "\(member.path) is of the kind '\(UnicodeScalar(flag))', which cannot be read")
+  }
+
+  private func extendedRecords(_ header: TarHeaderFields) throws -> [[UInt8]: [UInt8]] {
+    let size = try header.number(TarFormat.size, "size")
+    let content = try bytes(size, of: "an extended header")
+    try pass(UInt64(TarFormat.padding(size)), of: "an extended header") { _ in }
+    guard let records = PaxRecords.parse(content) else {
+      throw DamagedStream(reason: "an extended header cannot be understood")
+    }
+    return Dictionary(records.map { ($0.key, $0.value) }) { $1 }
+  }
+
+  private func longText(_ header: TarHeaderFields) throws -> [UInt8] {
+    let size = try header.number(TarFormat.size, "size")
+    let content = try bytes(size, of: "a long name")
+    try pass(UInt64(TarFormat.padding(size)), of: "a long name") { _ in }
+    return Array(content.prefix { $0 != 0 })
+  }
+}

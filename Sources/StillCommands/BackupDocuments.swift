@@ -1,0 +1,104 @@
+import StillEngine
+import StillModel
+import StillSystem
+
+/// `backup --dry-run`.
+struct PlanDocument: Displayable {
+  var plan: BackupPlan
+
+  func encode(to encoder: any Encoder) throws { try plan.encode(to: encoder) }
+
+  var text: String {
+    var text = "backup \(plan.id) of \(plan.layout.dataDirectory.path) to \(plan.repository)\n"
+    text += "consistency: \(plan.consistency.rawValue), because \(plan.reason)\n"
+    text += "compression: \(plan.compression), \(plan.workers) threads\n"
+    var table = TextTable(["volume", "file system", "mounted at", "size", "snapshot", "group has free"])
+    for volume in plan.volumes {
+      table.add([
+        volume.origin.description, volume.fileSystem.kind, volume.fileSystem.mountPoint,
+        ByteCount.text(volume.size), ByteCount.text(volume.snapshotSize),
+        ByteCount.text(volume.groupFree),
+      ])
+    }
+    text += table.text
+    for tablespace in plan.layout.tablespaces { text += "tablespace \(tablespace.oid): \(tablespace.target)\n" }
+    if plan.layout.walIsLinked { text += "pg_wal: \(plan.layout.wal.path)\n" }
+    if !plan.configuration.isEmpty {
+      text += "configuration: \(plan.configuration.joined(separator: ", "))\n"
+    }
+    return text
+  }
+}
+
+/// `backup`: the record, with what happened after it was written.
+struct BackupDocument: Displayable {
+  var path: String
+  var release: ReleaseReport
+  var seconds: [String: Double]
+  var bytesRead: UInt64
+  var bytesWritten: UInt64
+  var files: Int
+  var backup: BackupRecord
+
+  init(_ result: BackupResult) {
+    path = result.path.string
+    release = result.release
+    seconds = Dictionary(result.phases.map { ($0.name, $0.seconds) }, uniquingKeysWith: +)
+    bytesRead = result.record.bytesRead
+    bytesWritten = result.record.bytesWritten
+    files = result.record.files
+    backup = result.record
+  }
+
+  var text: String {
+    let copy = max(seconds["copy"] ?? 0, 0.001)
+    var text = "published \(path)\n"
+    text += "froze \(backup.freeze.volumes.count) volumes at \(backup.freeze.at.iso8601): "
+    text += "window \(Figures.milliseconds(backup.freeze.windowMilliseconds)), "
+    text += "skew \(Figures.milliseconds(backup.freeze.skewMilliseconds))\n"
+    text += FreezeTable.text(backup.freeze)
+    text += "copied \(files) files, \(ByteCount.text(bytesRead)) into \(ByteCount.text(bytesWritten)) "
+    text += "(\(backup.compression)) in \(Figures.duration(copy)), "
+    text += "\(ByteCount.text(UInt64(Double(bytesRead) / copy)))/s\n"
+    text += "WAL from \(backup.wal.redo): \(backup.wal.segmentsKept.count) segments kept, "
+    text += "\(backup.wal.segmentsLeftOut) left out; committed before the freeze: up to "
+    text += "\(backup.wal.lsnBeforeFreeze)\n"
+    for line in backup.missing { text += "not in the backup: \(line)\n" }
+    return text
+  }
+}
+
+/// The window, volume by volume.
+enum FreezeTable {
+  static func text(_ freeze: BackupRecord.Freeze) -> String {
+    var table = TextTable(["  volume", "suspended at", "resumed at", "held", "fill at the end"])
+    for volume in freeze.volumes {
+      table.add([
+        "  \(volume.origin)", Figures.milliseconds(volume.suspend.begin),
+        Figures.milliseconds(volume.resume.end),
+        Figures.milliseconds(volume.resume.end - volume.suspend.begin),
+        "\(Figures.percent(volume.fill.share)) of \(ByteCount.text(volume.fill.size))",
+      ])
+    }
+    return table.text
+  }
+}
+
+/// `check`.
+struct CheckDocument: Displayable {
+  var report: CheckReport
+
+  func encode(to encoder: any Encoder) throws { try report.encode(to: encoder) }
+
+  var text: String {
+    var text = ""
+    for item in report.items {
+      text += "\(item.isGood ? "ok  " : "NO  ")\(item.name): \(item.detail)\n"
+      if let hint = item.hint { text += "      hint: \(hint)\n" }
+    }
+    if let plan = report.plan {
+      text += "a backup would be made in mode \(plan.consistency.rawValue): \(plan.reason)\n"
+    }
+    return text
+  }
+}

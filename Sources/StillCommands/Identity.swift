@@ -1,0 +1,51 @@
+import StillEngine
+import StillModel
+import StillSystem
+import StillVolumes
+import SystemPackage
+
+/// Who this process is. Started as root it keeps only the broker as root and becomes the owner of
+/// the files for good, before it opens a connection or a file: so stock `peer` authentication
+/// works, and nothing that parses, copies or compresses has any power.
+enum Identity {
+  /// The program itself, however it was called.
+  private static let program = "/proc/self/exe"
+
+  /// Starts the broker, then becomes the owner of the data directory.
+  ///
+  /// - Throws: `.precondition` where the data directory is missing or belongs to root.
+  static func coordinator(of dataDirectory: FilePath) throws -> BrokerClient {
+    let broker = try broker()
+    try become(ownerOf: dataDirectory, "the data directory")
+    return broker
+  }
+
+  /// Starts the broker.
+  static func broker() throws -> BrokerClient {
+    try BrokerClient.start(program: program, arguments: ["broker"])
+  }
+
+  /// Is the broker: serves the coordinator that started this process.
+  ///
+  /// - Returns: the exit status of the process.
+  static func serveAsBroker() -> Int32 { Broker.serve(descriptor: 3) }
+
+  /// Becomes the owner of what lies at `path`; does nothing for a process that is not root.
+  static func become(ownerOf path: FilePath, _ what: String) throws {
+    guard Account.effectiveUser == 0 else { return }
+    let metadata = try phase("looking for \(what)", failsAs: .precondition) {
+      try OpenFolder.open(path).metadata()
+    }
+    guard metadata.owner != 0 else {
+      throw StillError(
+        .precondition, "\(what) \(path) belongs to root",
+        hint: "PostgreSQL does not run as root: name the folder of a cluster's owner.")
+    }
+    guard let owner = Account.of(user: metadata.owner) else {
+      throw StillError(
+        .precondition, "\(what) \(path) belongs to user \(metadata.owner), whom this host does not know",
+        hint: "Add the user, or give the folder to one that exists.")
+    }
+    try owner.becomeForGood()
+  }
+}

@@ -1,0 +1,100 @@
+import StillEngine
+import StillModel
+import StillSystem
+import Synchronization
+
+enum ProgressStyle: String, CaseIterable, Sendable {
+  case auto, bar, plain, none
+}
+
+/// Shows what a run is doing, on stderr: a bar that is drawn over itself, or plain lines.
+final class ProgressReporter: Observer {
+  private struct State {
+    var phase: Phase?
+    var done: UInt64 = 0
+    var expected: UInt64 = 0
+    var watch = Stopwatch()
+    var nextLine = 0.0
+    var fills: [SnapshotFill] = []
+    var barIsDrawn = false
+  }
+
+  private let style: ProgressStyle
+  private let verbose: Bool
+  private let quiet: Bool
+  private let state = Mutex(State())
+
+  init(style: ProgressStyle, verbose: Bool, quiet: Bool) {
+    self.style = style
+    self.verbose = verbose
+    self.quiet = quiet
+  }
+
+  func began(_ phase: Phase, _ detail: String) {
+    state.withLock { state in
+      wipe(&state)
+      state.phase = phase
+      state.done = 0
+      state.expected = 0
+      state.watch = Stopwatch()
+      state.nextLine = style == .bar ? 0.2 : 5
+      guard style != .none else { return }
+      Terminal.talk(detail.isEmpty ? "\(phase)\n" : "\(phase): \(detail)\n")
+    }
+  }
+
+  func expects(bytes: UInt64) { state.withLock { $0.expected = bytes } }
+
+  func advanced(bytes: UInt64) {
+    state.withLock { state in
+      state.done += bytes
+      let seconds = state.watch.seconds
+      guard style == .bar || style == .plain, seconds >= state.nextLine else { return }
+      state.nextLine = seconds + (style == .bar ? 0.2 : 5)
+      draw(&state, seconds)
+    }
+  }
+
+  func filled(_ fills: [SnapshotFill]) { state.withLock { $0.fills = fills } }
+
+  func noticed(_ text: String) {
+    guard !quiet else { return }
+    state.withLock { state in
+      wipe(&state)
+      Terminal.talk("note: \(text)\n")
+    }
+  }
+
+  /// Clears the line of the bar, before something else is printed.
+  func end() { state.withLock { wipe(&$0) } }
+
+  private func wipe(_ state: inout State) {
+    if state.barIsDrawn { Terminal.talk("\r\u{1B}[K") }
+    state.barIsDrawn = false
+  }
+
+  private func draw(_ state: inout State, _ seconds: Double) {
+    let rate = Double(state.done) / max(seconds, 0.001)
+    var figures = "\(ByteCount.text(state.done))"
+    var bar = ""
+    if state.expected > 0 {
+      let share = min(1, Double(state.done) / Double(state.expected))
+      figures += " of \(ByteCount.text(state.expected)), \(Figures.percent(share))"
+      bar = "[" + String(repeating: "#", count: Int(share * 20))
+      bar += String(repeating: ".", count: 20 - Int(share * 20)) + "] "
+    }
+    figures += ", \(ByteCount.text(UInt64(rate)))/s"
+    if state.expected > state.done, rate > 0 {
+      figures += ", \(Figures.duration(Double(state.expected - state.done) / rate)) left"
+    }
+    let fullest = state.fills.max { $0.share < $1.share }
+    if let fullest { figures += ", \(fullest.snapshot.group) snapshot \(Figures.percent(fullest.share)) full" }
+    switch style {
+    case .bar:
+      Terminal.talk("\r" + String((bar + figures).prefix(Terminal.columns - 1)) + "\u{1B}[K")
+      state.barIsDrawn = true
+    default:
+      Terminal.talk("  \(figures)\n")
+    }
+  }
+}

@@ -1,0 +1,156 @@
+import StillEngine
+import StillModel
+import StillSystem
+
+/// `list`.
+struct ListDocument: Displayable {
+  struct Row: Encodable {
+    var cluster: String
+    var id: RunID
+    var path: String
+    var began: CalendarTime?
+    var consistency: Consistency?
+    var bytesRead: UInt64?
+    var bytesWritten: UInt64?
+    var windowMilliseconds: Double?
+    /// Why its record cannot be read.
+    var damage: String?
+  }
+
+  var backups: [Row]
+
+  init(_ clusters: [ClusterFolder]) throws {
+    backups = try clusters.flatMap { cluster in
+      try cluster.backups().map { id in
+        let backup = try cluster.backup(id.description)
+        var row = Row(cluster: cluster.name, id: id, path: backup.path.string)
+        do {
+          let record = try backup.record()
+          row.began = record.began
+          row.consistency = record.consistency
+          row.bytesRead = record.bytesRead
+          row.bytesWritten = record.bytesWritten
+          row.windowMilliseconds = record.freeze.windowMilliseconds
+        } catch let failure as StillError {
+          row.damage = failure.message
+        }
+        return row
+      }
+    }
+  }
+
+  var text: String {
+    guard !backups.isEmpty else { return "" }
+    var table = TextTable(["cluster", "backup", "mode", "data", "stored", "window"])
+    for row in backups {
+      if let damage = row.damage {
+        table.add([row.cluster, row.id.description, "damaged: \(damage)"])
+        continue
+      }
+      table.add([
+        row.cluster, row.id.description, row.consistency?.rawValue ?? "",
+        ByteCount.text(row.bytesRead ?? 0), ByteCount.text(row.bytesWritten ?? 0),
+        Figures.milliseconds(row.windowMilliseconds ?? 0),
+      ])
+    }
+    return table.text
+  }
+}
+
+/// `show`.
+struct ShowDocument: Displayable {
+  var path: String
+  var backup: BackupRecord
+
+  var text: String {
+    let record = backup
+    var text = "backup \(record.id) of cluster \(record.cluster)\n"
+    text += "  path          \(path)\n"
+    text += "  taken         \(record.began.iso8601) to \(record.ended.iso8601) by pgstill "
+    text += "\(record.pgstillVersion)\n"
+    text += "  consistency   \(record.consistency.rawValue): \(record.reason)\n"
+    text += "  server        PostgreSQL \(record.server.version / 10000).\(record.server.version % 10000), "
+    text += "system identifier \(record.server.systemIdentifier), timeline \(record.server.timeline)\n"
+    text += "  data          \(record.server.dataDirectory)\n"
+    for tablespace in record.tablespaces { text += "  tablespace    \(tablespace.oid) at \(tablespace.target)\n" }
+    text += "  WAL           redo \(record.wal.redo), checkpoint \(record.wal.checkpoint), "
+    text += "\(record.wal.segmentsKept.count) segments\n"
+    text += "  freeze        \(record.freeze.at.iso8601), window "
+    text += "\(Figures.milliseconds(record.freeze.windowMilliseconds)), skew "
+    text += "\(Figures.milliseconds(record.freeze.skewMilliseconds))\n"
+    text += FreezeTable.text(record.freeze)
+    var table = TextTable(["  archive", "files", "content", "stored"])
+    for archive in record.archives {
+      table.add([
+        "  \(archive.name)", "\(archive.files)", ByteCount.text(archive.bytesRead),
+        ByteCount.text(archive.bytesWritten),
+      ])
+    }
+    text += table.text
+    text += "  seconds       "
+    text += record.phases.map { "\($0.name) \(Figures.rounded($0.seconds, 2))" }.joined(separator: ", ")
+    text += "\n"
+    for line in record.missing { text += "  missing       \(line)\n" }
+    return text
+  }
+}
+
+/// `verify`.
+struct VerifyDocument: Displayable {
+  var backups: [VerifyResult]
+
+  var text: String {
+    backups.map { result in
+      let rate = UInt64(Double(result.bytes) / max(result.seconds, 0.001))
+      let figures = "\(result.files) files, \(ByteCount.text(result.bytes)) in "
+        + "\(Figures.duration(result.seconds)), \(ByteCount.text(rate))/s"
+      guard !result.isGood else { return "good  \(result.id)  \(figures)\n" }
+      return "BAD   \(result.id)  \(figures)\n" + result.problems.map { "      \($0)\n" }.joined()
+    }.joined()
+  }
+}
+
+/// `restore --dry-run`.
+struct RestorePlanDocument: Displayable {
+  var plan: RestorePlan
+
+  func encode(to encoder: any Encoder) throws { try plan.encode(to: encoder) }
+
+  var text: String {
+    var text = "restore \(plan.id) to \(plan.target), \(ByteCount.text(plan.bytes))\n"
+    for tablespace in plan.tablespaces {
+      text += "tablespace \(tablespace.oid): \(tablespace.old) to \(tablespace.new)\n"
+    }
+    if let folder = plan.walFolder { text += "WAL: \(folder)\n" }
+    return text
+  }
+}
+
+/// `restore`.
+struct RestoreDocument: Displayable {
+  var result: RestoreResult
+
+  func encode(to encoder: any Encoder) throws { try result.encode(to: encoder) }
+
+  var text: String {
+    let seconds = result.phases.first { $0.name == "unpack" }?.seconds ?? 0
+    var text = "restored \(result.plan.id) to \(result.plan.target): \(result.files) files, "
+    text += "\(ByteCount.text(result.bytes)) in \(Figures.duration(seconds))\n"
+    for tablespace in result.plan.tablespaces { text += "tablespace \(tablespace.oid) is at \(tablespace.new)\n" }
+    for note in result.notes { text += "note: \(note)\n" }
+    text += "start it with: pg_ctl -D \(result.plan.target) start\n"
+    return text
+  }
+}
+
+/// `release`.
+struct ReleaseDocument: Displayable {
+  var report: ReleaseReport
+
+  func encode(to encoder: any Encoder) throws { try report.encode(to: encoder) }
+
+  var text: String {
+    report.removed.isEmpty && report.left.isEmpty
+      ? "nothing was left behind\n" : report.removed.map { "removed \($0)\n" }.joined()
+  }
+}

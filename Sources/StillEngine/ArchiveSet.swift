@@ -1,0 +1,54 @@
+import StillArchive
+import StillModel
+import StillSystem
+import SystemPackage
+
+/// The archives of one backup, written one after the other into its folder, and the manifest of
+/// them all.
+final class ArchiveSet {
+  private let folder: OpenFolder
+  private let compression: Compression
+  private let workers: Int
+  private let observer: any Observer
+  private let cancellation: Cancellation
+  private let names = AccountNames()
+
+  private(set) var summaries: [ArchiveSummary] = []
+  private(set) var manifest: [ManifestFile] = []
+  private(set) var missing: [String] = []
+
+  init(
+    folder: OpenFolder, compression: Compression, workers: Int, observer: any Observer,
+    cancellation: Cancellation
+  ) {
+    self.folder = folder
+    self.compression = compression
+    self.workers = workers
+    self.observer = observer
+    self.cancellation = cancellation
+  }
+
+  /// Writes the archive `name`, which `body` fills.
+  func write(_ name: String, _ body: (ArchiveWriter) throws -> Void) throws {
+    let observer = observer
+    let archive = try ArchiveWriter(
+      named: name, in: folder, compression: compression, workers: workers, checksum: .sha256,
+      names: names, cancellation: cancellation, progress: { observer.advanced(bytes: $0) })
+    try body(archive)
+    summaries.append(try archive.finish())
+    manifest += archive.manifest
+    for remarks in archive.remarks {
+      missing += remarks.links.map { "\($0) is a link; what it leads to is not in the backup" }
+      missing += remarks.specialFiles.map { "\($0) is a socket, pipe or device" }
+    }
+  }
+
+  /// - Returns: the SHA-256 of the manifest's file.
+  func writeManifest(_ manifest: BackupManifest) throws -> String {
+    let file = try folder.file(BackupManifest.fileName, .create(permissions: 0o600))
+    try manifest.write(to: file)
+    try file.sync()
+    try file.close()
+    return try FileDigest.sha256(of: folder.file(BackupManifest.fileName))
+  }
+}

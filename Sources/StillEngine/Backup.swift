@@ -1,0 +1,84 @@
+import StillArchive
+import StillModel
+import StillSystem
+import StillVolumes
+import SystemPackage
+
+/// What a backup came to.
+public struct BackupResult: Sendable {
+  public var record: BackupRecord
+  /// The folder that was published.
+  public var path: FilePath
+  /// Every phase with its time, those after the record was written included.
+  public var phases: [BackupRecord.Phase]
+  public var release: ReleaseReport
+}
+
+/// Decides what a backup would do, and changes nothing.
+///
+/// - Throws: `StillError`, as `backup` would for what does not hold.
+public func planBackup(
+  _ request: BackupRequest, with provider: some SnapshotProvider, _ observer: any Observer,
+  discovery: LayoutDiscovery? = nil
+) throws -> BackupPlan {
+  let log = PhaseLog(observer)
+  let cluster = try log.run(.discover, failsAs: .precondition) {
+    try LiveCluster.discover(request.dataDirectory, discovery ?? .current())
+  }
+  return try log.run(.plan, failsAs: .precondition) {
+    try BackupPlan.make(for: request, of: cluster, with: provider)
+  }
+}
+
+/// Backs up a running cluster: discover ─▶ plan ─▶ freeze ─▶ copy ─▶ publish ─▶ release.
+///
+/// - Parameter cancellation: orders it to stop; then nothing is published and nothing is left.
+/// - Throws: `StillError` with the phase that failed. Nothing was published then.
+public func backup(
+  _ request: BackupRequest, with provider: some SnapshotProvider, _ observer: any Observer,
+  _ cancellation: Cancellation, discovery: LayoutDiscovery? = nil
+) throws -> BackupResult {
+  let log = PhaseLog(observer)
+  let began = Clock.now()
+
+  let cluster = try log.run(.discover, request.dataDirectory.string, failsAs: .precondition) {
+    try LiveCluster.discover(request.dataDirectory, discovery ?? .current())
+  }
+  let plan = try log.run(.plan, failsAs: .precondition) {
+    try BackupPlan.make(for: request, of: cluster, with: provider)
+  }
+
+  let repository = try Repository.openForWriting(request.repository)
+  let destination = try repository.clusterForWriting(plan.cluster)
+  let lock = try destination.lock(for: plan.id)
+  defer { withExtendedLifetime(lock) {} }
+  for name in try destination.removePartials() {
+    observer.noticed("removed \(name), which a run that died had left")
+  }
+
+  let (record, release) = try withFrozenSet(
+    plan, of: cluster, deadline: request.freezeDeadline, with: provider, log, observer, cancellation
+  ) { frozen in
+    let partial = try destination.beginPartial(plan.id)
+    do {
+      let copied = try log.run(.copy, plan.compression, failsAs: .copying) {
+        try copy(frozen, of: cluster, plan, request, into: partial, observer, cancellation)
+      }
+      let record = copied.record(
+        of: plan, cluster, frozen, began: began, phases: log.phases)
+      try log.run(.publish, destination.path(of: plan.id).string, failsAs: .copying) {
+        try RecordFile.write(
+          record, to: partial.file(BackupFolder.recordName, .create(permissions: 0o600)))
+        try cancellation.checkpoint()
+        try destination.publish(plan.id)
+      }
+      return record
+    } catch {
+      partial.close()
+      try? destination.removePartial(plan.id)
+      throw error
+    }
+  }
+  return BackupResult(
+    record: record, path: destination.path(of: plan.id), phases: log.phases, release: release)
+}

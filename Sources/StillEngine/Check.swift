@@ -1,0 +1,114 @@
+import StillModel
+import StillPostgres
+import StillSystem
+import StillVolumes
+import SystemPackage
+
+/// What a backup would do and whether it can, question by question.
+public struct CheckReport: Hashable, Sendable, Codable {
+  public struct Item: Hashable, Sendable, Codable {
+    public var name: String
+    public var isGood: Bool
+    public var detail: String
+    public var hint: String?
+    public var status: ExitStatus
+  }
+
+  public var items: [Item]
+  /// The plan, if everything holds that it needs.
+  public var plan: BackupPlan?
+
+  /// That of the first item which does not hold.
+  public var status: ExitStatus { items.first { !$0.isGood }?.status ?? .done }
+}
+
+/// Asks everything that a backup depends on, and changes nothing. An answer that is no ends neither
+/// the questions nor the program.
+public func check(
+  _ request: BackupRequest, with provider: some SnapshotProvider,
+  discovery: LayoutDiscovery? = nil
+) -> CheckReport {
+  var questions = Questions()
+  let cluster = questions.ask("server") {
+    let cluster = try LiveCluster.discover(request.dataDirectory, discovery ?? .current())
+    return (cluster, "PostgreSQL \(cluster.facts.versionText) at \(cluster.session.place)")
+  }
+  if let cluster {
+    questions.note("role", "\(cluster.facts.role.name) may run CHECKPOINT and read settings")
+    for fileSystem in cluster.layout.fileSystems {
+      questions.ask("volume") {
+        guard let volume = fileSystem.volume else {
+          throw StillError(
+            .precondition, "\(fileSystem.mountPoint) is on \(fileSystem.source): \(fileSystem.obstacle ?? "?")",
+            hint: "Every folder of the cluster has to be on a logical volume.")
+        }
+        return ((), "\(fileSystem.mountPoint) (\(fileSystem.kind)) is on \(volume)")
+      }
+    }
+  }
+  questions.ask("repository") {
+    let exists = (try? OpenFolder.open(request.repository)) != nil
+    let path = exists ? request.repository : request.repository.removingLastComponent()
+    let folder = try Repository.open(path).requireWritable()
+    let room = ByteCount.text(try folder.availableBytes())
+    return ((), "\(request.repository), \(room) free" + (exists ? "" : "; it will be made"))
+  }
+  var plan: BackupPlan?
+  if let cluster {
+    plan = questions.ask("snapshots") {
+      let plan = try BackupPlan.make(for: request, of: cluster, with: provider)
+      return (plan, plan.snapshotSentence)
+    }
+  }
+  return CheckReport(items: questions.items, plan: questions.items.allSatisfy(\.isGood) ? plan : nil)
+}
+
+private struct Questions {
+  var items: [CheckReport.Item] = []
+
+  @discardableResult
+  mutating func ask<Answer>(_ name: String, _ body: () throws -> (Answer, String)) -> Answer? {
+    do {
+      let (answer, detail) = try body()
+      note(name, detail)
+      return answer
+    } catch {
+      let failure = (error as? StillError ?? StillError(.failed, "\(error)")).during(
+        "checking", as: .precondition)
+      items.append(
+        .init(
+          name: name, isGood: false, detail: failure.message, hint: failure.hint,
+          status: failure.status))
+      return nil
+    }
+  }
+
+  mutating func note(_ name: String, _ detail: String) {
+    items.append(.init(name: name, isGood: true, detail: detail, hint: nil, status: .done))
+  }
+}
+
+extension BackupPlan {
+  /// `vg0: 0.4 GiB of 2.1 GiB free; vg1: …`
+  public var snapshotSentence: String {
+    Dictionary(grouping: volumes, by: \.origin.group).sorted { $0.key < $1.key }.map { group, members in
+      let needed = members.reduce(0) { $0 + $1.snapshotSize }
+      return "\(group): snapshots take \(ByteCount.text(needed)) of "
+        + "\(ByteCount.text(members.map(\.groupFree).min() ?? 0)) free"
+    }.joined(separator: "; ")
+  }
+}
+
+extension Repository {
+  /// - Throws: `.precondition` where this process may not write here.
+  func requireWritable() throws -> OpenFolder {
+    let probe = FilePath(".writable-\(Environment.processID)")
+    do {
+      try folder.makeFolder(probe, permissions: 0o700)
+      try folder.removeTree(probe)
+      return folder
+    } catch {
+      throw Repository.notWritable(folder.path, error)
+    }
+  }
+}

@@ -1,0 +1,98 @@
+import StillArchive
+import StillModel
+import StillSystem
+import SystemPackage
+
+/// One cluster's folder in the repository: its backups, each a folder with the run's name; what is
+/// being written, in a folder that begins with a dot; the lock; and the link to the latest.
+public struct ClusterFolder {
+  public let name: String
+  let folder: OpenFolder
+
+  private static let partialPrefix = ".partial-"
+  private static let lockName: FilePath = ".lock"
+  private static let latest: FilePath = "latest"
+
+  public var path: FilePath { folder.path }
+
+  func path(of id: RunID) -> FilePath { folder.path.appending(id.description) }
+
+  /// The published backups, oldest first.
+  public func backups() throws -> [RunID] {
+    try folder.names().compactMap { RunID($0.string) }.sorted()
+  }
+
+  /// Opens a backup by its name, or `latest`.
+  public func backup(_ name: String) throws -> BackupFolder {
+    let all = try backups()
+    let id = name == "latest" ? all.last : RunID(name).flatMap { all.contains($0) ? $0 : nil }
+    guard let id else {
+      throw StillError(
+        .precondition, "cluster \(self.name) has no backup \"\(name)\"",
+        hint: all.isEmpty
+          ? "It has no backups at all." : "See pgstill list; the latest is \(all[all.count - 1]).")
+    }
+    return BackupFolder(id: id, folder: try folder.folder(FilePath(id.description)))
+  }
+
+  /// Takes the lock that keeps two runs from writing here.
+  func lock(for id: RunID) throws -> FileLock {
+    let note = "run \(id), process \(Environment.processID)"
+    do {
+      if let lock = try FileLock.take(ClusterFolder.lockName, in: folder, note: note) { return lock }
+    } catch {
+      throw Repository.notWritable(folder.path, error)
+    }
+    let holder = FileLock.note(ClusterFolder.lockName, in: folder) ?? "somebody"
+    throw StillError(
+      .busy, "another run is writing backups of cluster \(name): \(holder)",
+      hint: "Wait for it to end; nothing was changed.")
+  }
+
+  /// Removes what runs that died were writing. The caller holds the lock, so nobody writes now.
+  func removePartials() throws -> [String] {
+    let partials = try folder.names().filter { $0.string.hasPrefix(ClusterFolder.partialPrefix) }
+    for partial in partials { try folder.removeTree(partial) }
+    return partials.map(\.string)
+  }
+
+  /// Makes the folder that a run writes into; nobody takes it for a backup.
+  func beginPartial(_ id: RunID) throws -> OpenFolder {
+    try folder.makeFolder(partial(id), permissions: 0o700)
+    return try folder.folder(partial(id))
+  }
+
+  func removePartial(_ id: RunID) throws {
+    if try folder.metadataIfPresent(of: partial(id)) != nil { try folder.removeTree(partial(id)) }
+  }
+
+  /// Gives a partial its name. Everything in it is on disk before, and the name itself after.
+  func publish(_ id: RunID) throws {
+    try folder.folder(partial(id)).syncFileSystem()
+    try folder.rename(partial(id), to: FilePath(id.description))
+    let next: FilePath = ".latest-new"
+    if try folder.metadataIfPresent(of: next) != nil { try folder.remove(next) }
+    try folder.makeLink(next, to: Array(id.description.utf8))
+    try folder.rename(next, to: ClusterFolder.latest)
+    try folder.sync()
+  }
+
+  private func partial(_ id: RunID) -> FilePath {
+    FilePath(ClusterFolder.partialPrefix + id.description)
+  }
+}
+
+/// One published backup.
+public struct BackupFolder {
+  public let id: RunID
+  let folder: OpenFolder
+
+  static let recordName: FilePath = "backup.json"
+  static let manifestName: FilePath = "backup_manifest"
+
+  public var path: FilePath { folder.path }
+
+  public func record() throws -> BackupRecord {
+    try RecordFile.read(folder.file(BackupFolder.recordName))
+  }
+}

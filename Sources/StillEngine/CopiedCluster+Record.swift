@@ -1,0 +1,56 @@
+import StillArchive
+import StillModel
+import StillSystem
+
+extension CopiedCluster {
+  /// The backup's record: everything that is known when it is about to be published.
+  func record(
+    of plan: BackupPlan, _ cluster: LiveCluster, _ frozen: FrozenSet, began: CalendarTime,
+    phases: [BackupRecord.Phase]
+  ) -> BackupRecord {
+    let facts = cluster.facts
+    return BackupRecord(
+      id: plan.id, cluster: plan.cluster, pgstillVersion: StillVersion.text, began: began,
+      ended: Clock.now(), consistency: plan.consistency, reason: plan.reason,
+      server: .init(
+        version: facts.versionNumber, systemIdentifier: facts.systemIdentifier,
+        timeline: control.timeline, dataDirectory: facts.dataDirectory,
+        isStandby: facts.isStandby, hasDataChecksums: facts.hasDataChecksums,
+        walSegmentSize: UInt64(facts.walSegmentSize)),
+      tablespaces: plan.layout.tablespaces.map { .init(oid: $0.oid, target: $0.target) },
+      walLink: plan.layout.walIsLinked ? plan.layout.wal.path : nil,
+      freeze: freeze(plan, frozen.report),
+      wal: .init(
+        lsnBeforeFreeze: frozen.lsnBefore, redo: wal.redo, checkpoint: control.checkpoint,
+        segmentsKept: wal.segments.map(\.description), segmentsLeftOut: recycledSegments),
+      compression: plan.compression,
+      archives: archives.map {
+        .init(
+          name: $0.fileName, files: Int($0.files), members: Int($0.members),
+          bytesRead: $0.bytesRead, bytesWritten: $0.bytesWritten, sha256: $0.sha256)
+      },
+      manifestSHA256: manifestSHA256, configuration: plan.configuration, missing: missing,
+      phases: phases, fillHistory: frozen.watch.history)
+  }
+
+  /// Files that look like segments and hold nothing that recovery needs.
+  private var recycledSegments: Int {
+    wal.leftOut.count { file in
+      switch file.reason {
+      case .recycled, .preallocated, .beforeRedo, .otherTimeline, .afterEnd: true
+      default: false
+      }
+    }
+  }
+
+  private func freeze(_ plan: BackupPlan, _ report: FreezeReport) -> BackupRecord.Freeze {
+    let volumes = zip(zip(plan.volumes, report.volumes), fills).map { pair, fill in
+      BackupRecord.Volume(
+        origin: pair.1.origin, snapshot: pair.1.snapshot, fileSystem: pair.0.fileSystem.kind,
+        suspend: pair.1.suspend, take: pair.1.take, resume: pair.1.resume, fill: fill)
+    }
+    return .init(
+      at: report.at, beganMicroseconds: report.beganMicroseconds,
+      windowMilliseconds: report.window, skewMilliseconds: report.skew, volumes: volumes)
+  }
+}

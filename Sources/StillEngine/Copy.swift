@@ -1,0 +1,140 @@
+import StillArchive
+import StillModel
+import StillPostgres
+import StillSystem
+import StillVolumes
+import SystemPackage
+
+/// What a copy came to; with the plan and the freeze it makes the backup's record.
+struct CopiedCluster {
+  var control: ControlFile
+  var wal: FrozenWAL
+  var archives: [ArchiveSummary]
+  var manifestSHA256: String
+  /// What somebody may miss in the backup, each with the reason.
+  var missing: [String]
+  /// After the last byte was read.
+  var fills: [SnapshotFill]
+}
+
+/// Copies a frozen cluster into archives: `base`, one for each tablespace, `pg_wal`, and `config`
+/// for what lies outside the data directory; then the manifest. What it returns is proved: the
+/// frozen files are those of the cluster, the WAL reaches from the redo point to what was committed
+/// before the freeze, and every snapshot was valid after the last byte.
+func copy(
+  _ frozen: FrozenSet, of cluster: LiveCluster, _ plan: BackupPlan, _ request: BackupRequest,
+  into partial: OpenFolder, _ observer: any Observer, _ cancellation: Cancellation
+) throws -> CopiedCluster {
+  let archives = ArchiveSet(
+    folder: partial, compression: request.compression, workers: request.workers,
+    observer: observer, cancellation: cancellation)
+  let data = try DataDirectory.inspect(frozen.folder(plan.layout.dataDirectory))
+  try requireSameCluster(data, cluster)
+  try requireSameTablespaces(data, plan.layout)
+  let walFolder = try frozen.folder(plan.layout.wal)
+  let wal = try FrozenWAL.examine(walFolder, data.control, flushed: frozen.lsnBefore)
+  observer.expects(bytes: try usedBytes(frozen, plan))
+
+  let exclusions = Exclusions(majorVersion: data.majorVersion)
+  try archives.write("base") { archive in
+    try archive.add(try dataTree(data, exclusions, frozen, plan.layout))
+  }
+  for tablespace in plan.layout.tablespaces {
+    try archives.write("\(tablespace.oid)") { archive in
+      let kind = SourceTree.Kind.tablespace(
+        oid: tablespace.oid, versionFolder: data.tablespaceFolder, exclusions)
+      try archive.add(SourceTree(kind, root: try frozen.folder(tablespace.location)))
+    }
+  }
+  try archives.write("pg_wal") { archive in
+    try archive.addFolder("archive_status", like: try walFolder.metadata())
+    for name in wal.files { try archive.add(try walFolder.file(name), as: name) }
+  }
+  var missing = archives.missing
+  if !plan.configuration.isEmpty {
+    try archives.write("config") { archive in
+      missing += try addConfiguration(plan.configuration, to: archive)
+    }
+  }
+  let manifest = BackupManifest(
+    systemIdentifier: data.majorVersion >= 17 ? data.control.systemIdentifier : nil,
+    files: archives.manifest,
+    walRanges: wal.manifestRanges(
+      flushed: frozen.lsnBefore, minimumRecoveryPoint: data.control.minimumRecoveryPoint
+    ).map { WALRange(timeline: $0.timeline, start: $0.start, end: $0.end) })
+  let manifestSHA256 = try archives.writeManifest(manifest)
+
+  // After an overflow a snapshot may still show what is in the page cache, so only its state after
+  // the last byte was read says whether all of them were of the frozen instant.
+  let fills = try frozen.watch.look()
+  try cancellation.checkpoint()
+  return CopiedCluster(
+    control: data.control, wal: wal, archives: archives.summaries,
+    manifestSHA256: manifestSHA256, missing: missing, fills: fills)
+}
+
+/// The frozen files have to be those that the server serves.
+private func requireSameCluster(_ data: DataDirectory, _ cluster: LiveCluster) throws {
+  guard data.control.systemIdentifier == cluster.facts.systemIdentifier else {
+    throw StillError(
+      .copying,
+      "the frozen data directory belongs to another cluster (system identifier "
+        + "\(data.control.systemIdentifier), not \(cluster.facts.systemIdentifier))",
+      hint: "Something else is mounted over \(cluster.layout.dataDirectory.path).")
+  }
+}
+
+/// A tablespace that came or went between the plan and the freeze is not in the set.
+private func requireSameTablespaces(_ data: DataDirectory, _ layout: ClusterLayout) throws {
+  let links = try data.folder.folder("pg_tblspc")
+  var frozen: [UInt32: String] = [:]
+  for name in try links.names() {
+    guard let oid = UInt32(name.string), try links.metadata(of: name).kind == .link else { continue }
+    frozen[oid] = FilePath(bytes: try links.target(ofLink: name)).string
+  }
+  let planned = Dictionary(uniqueKeysWithValues: layout.tablespaces.map { ($0.oid, $0.target) })
+  guard frozen == planned else {
+    let changed = Set(frozen.keys).symmetricDifference(planned.keys).sorted()
+    throw StillError(
+      .copying,
+      "tablespaces were created, dropped or moved just before the freeze: "
+        + changed.map(String.init).joined(separator: ", "),
+      hint: "Run the backup again.")
+  }
+}
+
+private func dataTree(
+  _ data: DataDirectory, _ exclusions: Exclusions, _ frozen: FrozenSet, _ layout: ClusterLayout
+) throws -> SourceTree {
+  var tree = SourceTree(.dataDirectory(exclusions), root: data.folder)
+  for graft in layout.grafts {
+    tree.grafts[FilePath(graft.relativePath)] = try frozen.folder(graft.location)
+  }
+  let home = FilePath(layout.dataDirectory.path)
+  tree.elsewhere = Set(
+    layout.tablespaces.compactMap { FilePath($0.location.path).relative(to: home) })
+  return tree
+}
+
+/// Files of configuration are copied as they are now: they are not on the frozen volumes, or need
+/// not be. Their names in the archive are their paths without the leading slash.
+private func addConfiguration(_ files: [String], to archive: ArchiveWriter) throws -> [String] {
+  var missing: [String] = []
+  for file in files {
+    do {
+      let path = try FilePath(file).resolved()
+      let name = FilePath(root: nil, FilePath(file).components)
+      try archive.add(try OpenFile.open(path), as: name)
+    } catch let failure as StillError where failure.message.hasPrefix("cannot") {
+      missing.append("configuration file \(file): \(failure.message)")
+    }
+  }
+  return missing
+}
+
+/// About how much there is to read: what the snapshots' file systems have in use.
+private func usedBytes(_ frozen: FrozenSet, _ plan: BackupPlan) throws -> UInt64 {
+  var seen: Set<DeviceNumber> = []
+  return try plan.layout.locations.filter { seen.insert($0.fileSystem.device).inserted }
+    .reduce(0) { try $0 + frozen.folder($1).usedBytes() }
+}

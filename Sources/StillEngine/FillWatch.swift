@@ -1,0 +1,63 @@
+import StillModel
+import StillSystem
+import StillVolumes
+import Synchronization
+
+/// Looks at the snapshots every second while they are copied: keeps the series, and orders the copy
+/// to stop when one of them has overflowed, for what is read from then on is worth nothing.
+final class FillWatch: Sendable {
+  private let samples = Mutex<[BackupRecord.FillSample]>([])
+  private let isEnded = Mutex(false)
+  private let provider: any SnapshotProvider
+  private let clock = Stopwatch()
+  private let thread: Mutex<WorkerThread?>
+
+  init(
+    _ provider: any SnapshotProvider, _ observer: any Observer, _ cancellation: Cancellation
+  ) throws {
+    self.provider = provider
+    thread = Mutex(nil)
+    let thread = try WorkerThread { [self] in
+      while !isEnded.withLock({ $0 }) {
+        do {
+          observer.filled(try look())
+        } catch {
+          cancellation.cancel(error as? StillError ?? StillError(.volumes, "\(error)"))
+          return
+        }
+        for _ in 0..<10 where !isEnded.withLock({ $0 }) { Clock.sleep(milliseconds: 100) }
+      }
+    }
+    self.thread.withLock { $0 = thread }
+  }
+
+  var history: [BackupRecord.FillSample] { samples.withLock { $0 } }
+
+  /// Asks for the fill now.
+  ///
+  /// - Throws: `.overflow` where a snapshot is no longer valid.
+  @discardableResult
+  func look() throws -> [SnapshotFill] {
+    let fills = try provider.fill()
+    let seconds = clock.seconds
+    samples.withLock { $0.append(.init(seconds: seconds, used: fills.map(\.used))) }
+    for fill in fills where fill.state != .valid { throw overflow(of: fill, after: seconds) }
+    return fills
+  }
+
+  func end() {
+    isEnded.withLock { $0 = true }
+    thread.withLock { thread in
+      thread?.join()
+      thread = nil
+    }
+  }
+
+  private func overflow(of fill: SnapshotFill, after seconds: Double) -> StillError {
+    StillError(
+      .overflow,
+      "snapshot \(fill.snapshot) overflowed within \(Int(seconds)) s of the freeze: its origin "
+        + "\(fill.origin) took in more changes than its COW store holds",
+      hint: "Nothing was published. Use a larger --snapshot-size, or a quieter hour.")
+  }
+}

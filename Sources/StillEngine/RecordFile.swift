@@ -1,0 +1,66 @@
+import FoundationEssentials
+import StillArchive
+import StillModel
+import StillSystem
+
+/// Writes and reads `backup.json`. Its last member is the SHA-256 of everything before that member,
+/// so that a changed byte is noticed here as it is in the archives.
+enum RecordFile {
+  private static let seal = Array(",\n  \"sha256\" : \"".utf8)
+  private static let end = Array("\"\n}\n".utf8)
+  private static let digits = 64
+
+  static func write(_ record: BackupRecord, to file: OpenFile) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    // Without the closing "\n}", which comes after the seal.
+    let body = Array(try encoder.encode(record)).dropLast(2)
+    try file.writeAll(Array(body))
+    try file.writeAll(seal + Array(try digest(body).utf8) + end)
+    try file.sync()
+  }
+
+  /// - Throws: `.copying` where the file was changed or cut short.
+  static func read(_ file: OpenFile) throws -> BackupRecord {
+    let bytes = try file.readAll()
+    let tail = seal.count + digits + end.count
+    let body = bytes.dropLast(min(tail, bytes.count))
+    guard bytes.count > tail, bytes.suffix(tail).starts(with: seal), bytes.suffix(end.count) == end[...],
+      String(decoding: bytes.suffix(digits + end.count).prefix(digits), as: UTF8.self)
+        == (try digest(body))
+    else {
+      throw StillError(
+        .copying, "\(file.path) was changed or cut short: its checksum does not match",
+        hint: "Use another backup, or bring this file back from a copy of the repository.")
+    }
+    do {
+      return try JSONDecoder().decode(BackupRecord.self, from: Data(bytes))
+    } catch {
+      throw StillError(
+        .copying, "\(file.path) cannot be read: \(error)",
+        hint: "It may come from a newer pgstill.")
+    }
+  }
+
+  private static func digest(_ bytes: ArraySlice<UInt8>) throws -> String {
+    let checksum = try RunningChecksum(.sha256)
+    bytes.withUnsafeBytes { checksum.update($0) }
+    return checksum.finish().description
+  }
+}
+
+/// The checksum of a file as it lies there.
+enum FileDigest {
+  /// Reads the whole file. - Returns: lower case hexadecimal digits.
+  static func sha256(of file: OpenFile, _ cancellation: Cancellation? = nil) throws -> String {
+    let checksum = try RunningChecksum(.sha256)
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+    defer { buffer.deallocate() }
+    while true {
+      let count = try file.readSome(into: buffer)
+      if count == 0 { return checksum.finish().description }
+      checksum.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+      try cancellation?.checkpoint()
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import StillArchive
+import StillModel
+import StillSystem
+import SystemPackage
+
+/// What a restore came to.
+public struct RestoreResult: Sendable, Codable {
+  public var plan: RestorePlan
+  public var files: UInt64
+  public var bytes: UInt64
+  /// What could not be made as it was, and what is left to do.
+  public var notes: [String]
+  public var phases: [BackupRecord.Phase]
+}
+
+/// Decides what a restore would do, and changes nothing.
+public func planRestore(_ request: RestoreRequest, of backup: BackupFolder) throws -> RestorePlan {
+  try phase(Phase.plan.doing, failsAs: .precondition) {
+    try RestorePlan.make(for: request, of: backup.record())
+  }
+}
+
+/// Restores a backup: locate ─▶ plan ─▶ unpack ─▶ settle.
+///
+/// The data directory's archive is unpacked last, and in it the control file comes last, so a
+/// restore that was killed leaves a folder that no server starts on.
+///
+/// - Throws: `.precondition` where a target is not empty or has no room, `.copying` where the backup
+///   is damaged.
+public func restore(
+  _ request: RestoreRequest, of backup: BackupFolder, _ observer: any Observer,
+  _ cancellation: Cancellation
+) throws -> RestoreResult {
+  let log = PhaseLog(observer)
+  let (record, manifest) = try log.run(.locate, backup.path.string, failsAs: .copying) {
+    (try backup.record(), try BackupManifest.read(from: backup.folder.file(BackupFolder.manifestName)))
+  }
+  let plan = try log.run(.plan, failsAs: .precondition) {
+    try RestorePlan.make(for: request, of: record)
+  }
+  let job = RestoreJob(plan, record, manifest, backup, observer, cancellation)
+  try log.run(.unpack, plan.target, failsAs: .copying) { try job.unpack() }
+  let notes = try log.run(.settle, failsAs: .copying) { try job.settle() }
+  return RestoreResult(
+    plan: plan, files: job.files, bytes: job.bytes, notes: notes, phases: log.phases)
+}

@@ -1,0 +1,117 @@
+import StillArchive
+import StillModel
+import StillSystem
+import SystemPackage
+
+/// The work of one restore, once everything is decided.
+final class RestoreJob {
+  private let plan: RestorePlan
+  private let record: BackupRecord
+  private let manifest: BackupManifest
+  private let backup: BackupFolder
+  private let observer: any Observer
+  private let cancellation: Cancellation
+  private(set) var files: UInt64 = 0
+  private(set) var bytes: UInt64 = 0
+  private var ownersNotKept: UInt64 = 0
+  private var attributesNotKept: [String] = []
+
+  init(
+    _ plan: RestorePlan, _ record: BackupRecord, _ manifest: BackupManifest,
+    _ backup: BackupFolder, _ observer: any Observer, _ cancellation: Cancellation
+  ) {
+    self.plan = plan
+    self.record = record
+    self.manifest = manifest
+    self.backup = backup
+    self.observer = observer
+    self.cancellation = cancellation
+  }
+
+  /// Unpacks tablespaces and WAL, then the data directory.
+  func unpack() throws {
+    observer.expects(bytes: plan.bytes)
+    let target = try makeFolder(FilePath(plan.target))
+    for tablespace in plan.tablespaces {
+      let expected = ExpectedFiles(manifest, in: .tablespace(tablespace.oid))
+      try unpack("\(tablespace.oid)", into: makeFolder(FilePath(tablespace.new)), UnpackOptions(expected: expected))
+    }
+    let wal: OpenFolder
+    if let path = plan.walFolder {
+      wal = try makeFolder(FilePath(path))
+      try target.makeLink("pg_wal", to: FilePath(path).bytes)
+    } else {
+      try target.makeFolder("pg_wal", permissions: 0o700)
+      wal = try target.folder("pg_wal")
+    }
+    try unpack("pg_wal", into: wal, UnpackOptions())
+    var options = UnpackOptions(
+      expected: ExpectedFiles(manifest, in: .base(tablespaces: plan.tablespaces.map(\.oid))))
+    options.skipped = ["pg_wal"]
+    for tablespace in plan.tablespaces {
+      options.linkTargets[FilePath("pg_tblspc/\(tablespace.oid)")] = FilePath(tablespace.new).bytes
+    }
+    try unpack("base", into: target, options)
+    if let path = plan.configurationFolder, archiveName("config") != nil {
+      try unpack("config", into: makeFolder(FilePath(path)), UnpackOptions())
+    }
+  }
+
+  /// Makes the folder one that a server accepts, and says what is left to do.
+  func settle() throws -> [String] {
+    // The server refuses a data directory that others may read (src/backend/utils/init/miscinit.c,
+    // checkDataDir); whoever wants group access had 0750 in the backup, which unpacking has set.
+    let target = try OpenFolder.open(FilePath(plan.target))
+    if try target.metadata().mode & 0o027 != 0 { try target.setPermissions(".", 0o700) }
+    try target.folder("global").sync()
+    try target.sync()
+    try OpenFolder.open(FilePath(plan.target).removingLastComponent()).sync()
+
+    var notes: [String] = []
+    if ownersNotKept > 0 {
+      let name = Account.of(user: Account.effectiveUser)?.name ?? "\(Account.effectiveUser)"
+      notes.append("\(ownersNotKept) files and folders belong to \(name), not to their former owner")
+    }
+    notes += attributesNotKept.map { "extended attribute not kept: \($0)" }
+    if !record.configuration.isEmpty, plan.configurationFolder == nil, let name = archiveName("config") {
+      notes.append(
+        "configuration lay outside the data directory and is in \(backup.path.appending(name)); "
+          + "unpack it with tar, or restore with --config-dir")
+    }
+    if record.server.isStandby {
+      notes.append("the backup is of a standby: remove standby.signal to start it as a primary")
+    }
+    notes += record.missing.map { "not in the backup: \($0)" }
+    return notes
+  }
+
+  private func unpack(_ name: String, into folder: OpenFolder, _ options: UnpackOptions) throws {
+    guard let fileName = archiveName(name) else {
+      throw StillError(
+        .copying, "backup \(backup.id) has no archive \(name)",
+        hint: "Restore from another backup.")
+    }
+    var options = options
+    let observer = observer
+    options.cancellation = cancellation
+    options.progress = { observer.advanced(bytes: $0) }
+    let archive = try backup.folder.file(FilePath(fileName))
+    let summary = try StillArchive.unpack(archive: archive, into: folder, options)
+    files += summary.files
+    bytes += summary.bytes
+    ownersNotKept += summary.ownersNotKept
+    attributesNotKept += summary.attributesNotKept
+  }
+
+  private func archiveName(_ name: String) -> String? {
+    record.archives.first { $0.name.hasPrefix(name + ".tar") }?.name
+  }
+
+  /// Opens a folder, made where it is missing.
+  private func makeFolder(_ path: FilePath) throws -> OpenFolder {
+    if let folder = try? OpenFolder.open(path) { return folder }
+    let name = FilePath(root: nil, path.components.suffix(1))
+    try OpenFolder.open(path.removingLastComponent()).makeFolder(name, permissions: 0o700)
+    return try OpenFolder.open(path)
+  }
+}

@@ -1,0 +1,112 @@
+import StillArchive
+import StillModel
+import StillSystem
+import SystemPackage
+
+/// What the caller wants of a restore.
+public struct RestoreRequest: Sendable {
+  /// The data directory to be made; absolute.
+  public var target: FilePath
+  /// Where tablespaces go that shall not go back to where they were: old path to new path.
+  public var tablespaceMapping: [(old: FilePath, new: FilePath)] = []
+  /// Where WAL goes, if it shall not lie in the data directory.
+  public var walFolder: FilePath?
+  /// Where the files of configuration go that lay outside the data directory; nil leaves them in
+  /// their archive.
+  public var configurationFolder: FilePath?
+
+  public init(target: FilePath) { self.target = target }
+}
+
+/// What a restore is going to do.
+public struct RestorePlan: Hashable, Sendable, Codable {
+  public struct Tablespace: Hashable, Sendable, Codable {
+    public var oid: UInt32
+    public var old: String
+    public var new: String
+  }
+
+  public var id: RunID
+  public var target: String
+  public var tablespaces: [Tablespace]
+  public var walFolder: String?
+  public var configurationFolder: String?
+  /// Content of all files, in bytes.
+  public var bytes: UInt64
+
+  /// Decides where everything goes. Changes nothing.
+  ///
+  /// - Throws: `.usage` for a mapping of a tablespace that the backup does not have;
+  ///   `.precondition` for a folder that is not empty, or too little room.
+  static func make(for request: RestoreRequest, of record: BackupRecord) throws -> RestorePlan {
+    for (old, _) in request.tablespaceMapping
+    where !record.tablespaces.contains(where: { FilePath($0.target) == old }) {
+      let known = record.tablespaces.map(\.target).joined(separator: ", ")
+      throw StillError(
+        .usage, "the backup has no tablespace at \(old)",
+        hint: known.isEmpty ? "It has no tablespaces." : "It has them at: \(known)")
+    }
+    let plan = RestorePlan(
+      id: record.id, target: request.target.string,
+      tablespaces: record.tablespaces.map { entry in
+        let new = request.tablespaceMapping.first { $0.old == FilePath(entry.target) }?.new
+        return Tablespace(oid: entry.oid, old: entry.target, new: (new ?? FilePath(entry.target)).string)
+      },
+      walFolder: request.walFolder?.string,
+      configurationFolder: request.configurationFolder?.string, bytes: record.bytesRead)
+    for folder in plan.folders { try requireEmpty(folder, plan) }
+    try requireRoom(plan, record)
+    return plan
+  }
+
+  /// Every folder that is filled; each has to be missing or empty.
+  var folders: [FilePath] {
+    ([target] + tablespaces.map(\.new) + (walFolder.map { [$0] } ?? [])).map { FilePath($0) }
+  }
+
+  private static func requireEmpty(_ path: FilePath, _ plan: RestorePlan) throws {
+    guard let folder = try? OpenFolder.open(path) else { return }
+    // A file system's own folder is no content.
+    let names = try folder.names().filter { $0 != "lost+found" }
+    guard let first = names.first else { return }
+    let tablespace = plan.tablespaces.first { FilePath($0.new) == path }
+    throw StillError(
+      .precondition,
+      (tablespace.map { "the place of tablespace \($0.oid), \(path)," } ?? "the target \(path)")
+        + " is not empty: it holds \(first)",
+      hint: tablespace.map { "Give it another place with --tablespace-mapping \($0.old)=NEW." }
+        ?? "Name a folder that is missing or empty.")
+  }
+
+  /// The archives' contents on the file systems that they go to; several may share one.
+  private static func requireRoom(_ plan: RestorePlan, _ record: BackupRecord) throws {
+    var needed: [DeviceNumber: (bytes: UInt64, path: FilePath, free: UInt64)] = [:]
+    func add(_ archive: String, _ path: FilePath) throws {
+      let bytes = record.archives.first { $0.name.hasPrefix(archive + ".tar") }?.bytesRead ?? 0
+      let folder = try existingParent(of: path)
+      let device = try folder.metadata().device
+      let before = needed[device]
+      needed[device] = (
+        (before?.bytes ?? 0) + bytes, before?.path ?? path, try folder.availableBytes()
+      )
+    }
+    try add("base", FilePath(plan.target))
+    try add("pg_wal", FilePath(plan.walFolder ?? plan.target))
+    for tablespace in plan.tablespaces { try add("\(tablespace.oid)", FilePath(tablespace.new)) }
+    for (bytes, path, free) in needed.values where free < bytes {
+      throw StillError(
+        .precondition,
+        "\(path) has room for \(ByteCount.text(free)), but \(ByteCount.text(bytes)) go there",
+        hint: "Free some room, or restore to another place.")
+    }
+  }
+
+  private static func existingParent(of path: FilePath) throws -> OpenFolder {
+    var path = path
+    while !path.components.isEmpty {
+      if let folder = try? OpenFolder.open(path) { return folder }
+      path.removeLastComponent()
+    }
+    return try OpenFolder.open("/")
+  }
+}

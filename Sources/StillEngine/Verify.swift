@@ -1,0 +1,125 @@
+import StillArchive
+import StillModel
+import StillSystem
+import SystemPackage
+
+/// What a verification found.
+public struct VerifyResult: Hashable, Sendable, Codable {
+  public var id: RunID
+  public var path: String
+  /// Everything that is wrong, each line naming the file; empty for a good backup.
+  public var problems: [String]
+  public var files: UInt64
+  /// Content read, in bytes.
+  public var bytes: UInt64
+  public var seconds: Double
+
+  public var isGood: Bool { problems.isEmpty }
+}
+
+/// Verifies a backup: locate ─▶ read everything against the manifest.
+///
+/// - Returns: what is wrong, down to the file; a damaged record or manifest is a finding too.
+/// - Throws: only for a cancellation, or where the backup cannot be read at all.
+public func verify(
+  _ backup: BackupFolder, _ observer: any Observer, _ cancellation: Cancellation
+) throws -> VerifyResult {
+  let log = PhaseLog(observer)
+  let watch = Stopwatch()
+  let findings = BackupFindings(cancellation)
+  try log.run(.verify, backup.path.string, failsAs: .copying) {
+    guard let record = try findings.collect({ try backup.record() }) else { return }
+    observer.expects(bytes: record.bytesRead)
+    let manifest = try findings.collect { try readManifest(of: backup, record) }
+    for archive in record.archives {
+      try findings.read(archive, of: backup, record, manifest, observer)
+    }
+    try findings.compareWithFolder(backup, record)
+  }
+  return VerifyResult(
+    id: backup.id, path: backup.path.string, problems: findings.problems, files: findings.files,
+    bytes: findings.bytes, seconds: watch.seconds)
+}
+
+private func readManifest(of backup: BackupFolder, _ record: BackupRecord) throws -> BackupManifest {
+  let manifest = try BackupManifest.read(from: backup.folder.file(BackupFolder.manifestName))
+  let found = try FileDigest.sha256(of: backup.folder.file(BackupFolder.manifestName))
+  guard found == record.manifestSHA256 else {
+    throw StillError(
+      .copying, "\(backup.path.appending("backup_manifest")) is not the one of this backup")
+  }
+  return manifest
+}
+
+/// Collects what is wrong, and goes on.
+private final class BackupFindings {
+  private(set) var problems: [String] = []
+  private(set) var files: UInt64 = 0
+  private(set) var bytes: UInt64 = 0
+  let cancellation: Cancellation
+
+  init(_ cancellation: Cancellation) { self.cancellation = cancellation }
+
+  func collect<Result>(_ body: () throws -> Result) throws -> Result? {
+    do {
+      return try body()
+    } catch let failure as StillError {
+      try cancellation.checkpoint()
+      problems.append(failure.message)
+      return nil
+    }
+  }
+
+  func read(
+    _ archive: BackupRecord.Archive, of backup: BackupFolder, _ record: BackupRecord,
+    _ manifest: BackupManifest?, _ observer: any Observer
+  ) throws {
+    let name = FilePath(archive.name)
+    guard
+      let findings = try collect({
+        try StillArchive.verify(
+          archive: try backup.folder.file(name), against: expected(in: archive, record, manifest),
+          cancellation: cancellation, progress: { observer.advanced(bytes: $0) })
+      })
+    else { return }
+    files += findings.goodFiles
+    bytes += findings.bytes
+    problems += findings.problems(in: archive.name)
+    // A byte that no checksum inside the archive covers: padding, names, modes, WAL.
+    let digest = try collect { try FileDigest.sha256(of: backup.folder.file(name), cancellation) }
+    if let digest, digest != archive.sha256, findings.isClean {
+      problems.append("\(archive.name) was changed: its SHA-256 is not what backup.json says")
+    }
+    if archive.name.hasPrefix("pg_wal.tar"), findings.isClean, archive.files != Int(findings.goodFiles) {
+      problems.append("\(archive.name) holds \(findings.goodFiles) files instead of \(archive.files)")
+    }
+  }
+
+  private func expected(
+    in archive: BackupRecord.Archive, _ record: BackupRecord, _ manifest: BackupManifest?
+  ) -> ExpectedFiles? {
+    guard let manifest, let stem = archive.name.split(separator: ".").first else { return nil }
+    if stem == "base" { return ExpectedFiles(manifest, in: .base(tablespaces: record.tablespaces.map(\.oid))) }
+    return UInt32(stem).map { ExpectedFiles(manifest, in: .tablespace($0)) }
+  }
+
+  /// Nothing else may lie in a backup's folder: it would be restored by nobody.
+  func compareWithFolder(_ backup: BackupFolder, _ record: BackupRecord) throws {
+    let known = Set(record.archives.map(\.name) + ["backup.json", "backup_manifest"])
+    for name in try backup.folder.names() where !known.contains(name.string) {
+      problems.append("\(name) does not belong to this backup")
+    }
+  }
+}
+
+extension VerifyFindings {
+  /// One line for each thing that is wrong.
+  fileprivate func problems(in archive: String) -> [String] {
+    var lines = damage.map { [$0.message] } ?? []
+    lines += bad.map { "\(archive): \($0.path) is bad: \($0.fault)" }
+    lines += missing.map { "\(archive): \($0) is missing" }
+    lines += extra.map { "\(archive): \($0) is not in the manifest" }
+    lines += unread.map { "\(archive): \($0) could not be read" }
+    return lines
+  }
+}

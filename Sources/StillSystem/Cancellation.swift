@@ -1,0 +1,26 @@
+import StillModel
+import Synchronization
+
+/// The order to stop, shared by the threads of one run: long work asks at its checkpoints whether it
+/// was given, and ends there with the reason.
+public final class Cancellation: Sendable {
+  // The flag is what checkpoints look at, some of them once a block; the lock is taken only after.
+  private let isOrdered = Atomic<Bool>(false)
+  private let reason = Mutex<StillError?>(nil)
+
+  public init() {}
+
+  /// Orders everybody to stop. The first reason stays.
+  public func cancel(_ error: StillError) {
+    reason.withLock { if $0 == nil { $0 = error } }
+    isOrdered.store(true, ordering: .releasing)
+  }
+
+  public var isCancelled: Bool { isOrdered.load(ordering: .acquiring) }
+
+  /// - Throws: the reason given to `cancel`, once it was called.
+  public func checkpoint() throws {
+    guard isCancelled, let error = reason.withLock({ $0 }) else { return }
+    throw error
+  }
+}
