@@ -48,7 +48,9 @@ let package = Package(
       swiftSettings: rules),
     .target(
       name: "StillArchive",
-      dependencies: ["StillModel", "StillSystem", "CZstd", "CDeflate", "CZlib", "CCrypto", "CStill"],
+      dependencies: [
+        "StillModel", "StillSystem", "CZstd", "CDeflate", "CZlib", "CCrypto", "CStill",
+      ],
       swiftSettings: rules),
     .target(
       name: "StillEngine", dependencies: ["StillPostgres", "StillVolumes", "StillArchive"],

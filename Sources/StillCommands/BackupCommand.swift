@@ -36,7 +36,9 @@ struct BackupOptions: ParsableArguments {
       "Seconds after which every volume is let go, whatever happens.", valueName: "seconds"))
   var freezeDeadline = 5.0
 
-  @Flag(help: "Allow a repository on a volume that is being snapshotted; writing there fills the snapshot.")
+  @Flag(
+    help:
+      "Allow a repository on a volume that is being snapshotted; writing there fills the snapshot.")
   var allowRepoOnOrigin = false
 
   func validate() throws {

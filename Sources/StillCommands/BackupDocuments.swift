@@ -12,7 +12,9 @@ struct PlanDocument: Displayable {
     var text = "backup \(plan.id) of \(plan.layout.dataDirectory.path) to \(plan.repository)\n"
     text += "consistency: \(plan.consistency.rawValue), because \(plan.reason)\n"
     text += "compression: \(plan.compression), \(plan.workers) threads\n"
-    var table = TextTable(["volume", "file system", "mounted at", "size", "snapshot", "group has free"])
+    var table = TextTable([
+      "volume", "file system", "mounted at", "size", "snapshot", "group has free",
+    ])
     for volume in plan.volumes {
       table.add([
         volume.origin.description, volume.fileSystem.kind, volume.fileSystem.mountPoint,
@@ -21,7 +23,9 @@ struct PlanDocument: Displayable {
       ])
     }
     text += table.text
-    for tablespace in plan.layout.tablespaces { text += "tablespace \(tablespace.oid): \(tablespace.target)\n" }
+    for tablespace in plan.layout.tablespaces {
+      text += "tablespace \(tablespace.oid): \(tablespace.target)\n"
+    }
     if plan.layout.walIsLinked { text += "pg_wal: \(plan.layout.wal.path)\n" }
     if !plan.configuration.isEmpty {
       text += "configuration: \(plan.configuration.joined(separator: ", "))\n"
@@ -57,7 +61,8 @@ struct BackupDocument: Displayable {
     text += "window \(Figures.milliseconds(backup.freeze.windowMilliseconds)), "
     text += "skew \(Figures.milliseconds(backup.freeze.skewMilliseconds))\n"
     text += FreezeTable.text(backup.freeze)
-    text += "copied \(files) files, \(ByteCount.text(bytesRead)) into \(ByteCount.text(bytesWritten)) "
+    text +=
+      "copied \(files) files, \(ByteCount.text(bytesRead)) into \(ByteCount.text(bytesWritten)) "
     text += "(\(backup.compression)) in \(Figures.duration(copy)), "
     text += "\(ByteCount.text(UInt64(Double(bytesRead) / copy)))/s\n"
     text += "WAL from \(backup.wal.redo): \(backup.wal.segmentsKept.count) segments kept, "

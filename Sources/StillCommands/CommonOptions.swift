@@ -39,7 +39,8 @@ struct RepositoryOptions: ParsableArguments {
   var repo: String
 
   @Option(
-    help: ArgumentHelp("The cluster's name in the repository, if it holds several.", valueName: "name"))
+    help: ArgumentHelp(
+      "The cluster's name in the repository, if it holds several.", valueName: "name"))
   var cluster: String?
 
   /// The repository's absolute path.

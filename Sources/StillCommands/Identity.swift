@@ -43,7 +43,8 @@ enum Identity {
     }
     guard let owner = Account.of(user: metadata.owner) else {
       throw StillError(
-        .precondition, "\(what) \(path) belongs to user \(metadata.owner), whom this host does not know",
+        .precondition,
+        "\(what) \(path) belongs to user \(metadata.owner), whom this host does not know",
         hint: "Add the user, or give the folder to one that exists.")
     }
     try owner.becomeForGood()

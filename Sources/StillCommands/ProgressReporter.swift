@@ -88,7 +88,9 @@ final class ProgressReporter: Observer {
       figures += ", \(Figures.duration(Double(state.expected - state.done) / rate)) left"
     }
     let fullest = state.fills.max { $0.share < $1.share }
-    if let fullest { figures += ", \(fullest.snapshot.group) snapshot \(Figures.percent(fullest.share)) full" }
+    if let fullest {
+      figures += ", \(fullest.snapshot.group) snapshot \(Figures.percent(fullest.share)) full"
+    }
     switch style {
     case .bar:
       Terminal.talk("\r" + String((bar + figures).prefix(Terminal.columns - 1)) + "\u{1B}[K")

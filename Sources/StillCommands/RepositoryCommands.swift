@@ -58,7 +58,9 @@ struct VerifyCommand: ParsableCommand {
   func run() throws {
     try Identity.become(ownerOf: repository.path(), "the repository")
     let folder = try repository.clusterFolder()
-    let backups = try id.map { [try folder.backup($0)] } ?? folder.backups().map { try folder.backup($0.description) }
+    let backups =
+      try id.map { [try folder.backup($0)] }
+      ?? folder.backups().map { try folder.backup($0.description) }
     let observer = output.observer()
     defer { observer.end() }
     let results = try Interruption.watch { cancellation in
@@ -89,7 +91,8 @@ struct RestoreCommand: ParsableCommand {
       valueName: "old=new"))
   var tablespaceMapping: [TablespaceMapping] = []
 
-  @Option(help: ArgumentHelp("Put WAL here, with a link from the data directory.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp("Put WAL here, with a link from the data directory.", valueName: "dir"))
   var walDir: String?
 
   @Option(
@@ -152,7 +155,8 @@ struct TablespaceMapping: ExpressibleByArgument {
 struct ReleaseCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "release", abstract: "Remove the snapshots that runs which died have left.",
-    discussion: "Only snapshots with pgstill's own tags are ever removed, and none of a run at work.")
+    discussion:
+      "Only snapshots with pgstill's own tags are ever removed, and none of a run at work.")
 
   @OptionGroup var output: OutputOptions
 

@@ -69,10 +69,14 @@ struct ShowDocument: Displayable {
     text += "  taken         \(record.began.iso8601) to \(record.ended.iso8601) by pgstill "
     text += "\(record.pgstillVersion)\n"
     text += "  consistency   \(record.consistency.rawValue): \(record.reason)\n"
-    text += "  server        PostgreSQL \(record.server.version / 10000).\(record.server.version % 10000), "
-    text += "system identifier \(record.server.systemIdentifier), timeline \(record.server.timeline)\n"
+    text +=
+      "  server        PostgreSQL \(record.server.version / 10000).\(record.server.version % 10000), "
+    text +=
+      "system identifier \(record.server.systemIdentifier), timeline \(record.server.timeline)\n"
     text += "  data          \(record.server.dataDirectory)\n"
-    for tablespace in record.tablespaces { text += "  tablespace    \(tablespace.oid) at \(tablespace.target)\n" }
+    for tablespace in record.tablespaces {
+      text += "  tablespace    \(tablespace.oid) at \(tablespace.target)\n"
+    }
     text += "  WAL           redo \(record.wal.redo), checkpoint \(record.wal.checkpoint), "
     text += "\(record.wal.segmentsKept.count) segments\n"
     text += "  freeze        \(record.freeze.at.iso8601), window "
@@ -88,7 +92,8 @@ struct ShowDocument: Displayable {
     }
     text += table.text
     text += "  seconds       "
-    text += record.phases.map { "\($0.name) \(Figures.rounded($0.seconds, 2))" }.joined(separator: ", ")
+    text += record.phases.map { "\($0.name) \(Figures.rounded($0.seconds, 2))" }.joined(
+      separator: ", ")
     text += "\n"
     for line in record.missing { text += "  missing       \(line)\n" }
     return text
@@ -102,7 +107,8 @@ struct VerifyDocument: Displayable {
   var text: String {
     backups.map { result in
       let rate = UInt64(Double(result.bytes) / max(result.seconds, 0.001))
-      let figures = "\(result.files) files, \(ByteCount.text(result.bytes)) in "
+      let figures =
+        "\(result.files) files, \(ByteCount.text(result.bytes)) in "
         + "\(Figures.duration(result.seconds)), \(ByteCount.text(rate))/s"
       guard !result.isGood else { return "good  \(result.id)  \(figures)\n" }
       return "BAD   \(result.id)  \(figures)\n" + result.problems.map { "      \($0)\n" }.joined()
@@ -136,7 +142,9 @@ struct RestoreDocument: Displayable {
     let seconds = result.phases.first { $0.name == "unpack" }?.seconds ?? 0
     var text = "restored \(result.plan.id) to \(result.plan.target): \(result.files) files, "
     text += "\(ByteCount.text(result.bytes)) in \(Figures.duration(seconds))\n"
-    for tablespace in result.plan.tablespaces { text += "tablespace \(tablespace.oid) is at \(tablespace.new)\n" }
+    for tablespace in result.plan.tablespaces {
+      text += "tablespace \(tablespace.oid) is at \(tablespace.new)\n"
+    }
     for note in result.notes { text += "note: \(note)\n" }
     text += "start it with: pg_ctl -D \(result.plan.target) start\n"
     return text

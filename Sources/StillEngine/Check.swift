@@ -39,7 +39,8 @@ public func check(
       questions.ask("volume") {
         guard let volume = fileSystem.volume else {
           throw StillError(
-            .precondition, "\(fileSystem.mountPoint) is on \(fileSystem.source): \(fileSystem.obstacle ?? "?")",
+            .precondition,
+            "\(fileSystem.mountPoint) is on \(fileSystem.source): \(fileSystem.obstacle ?? "?")",
             hint: "Every folder of the cluster has to be on a logical volume.")
         }
         return ((), "\(fileSystem.mountPoint) (\(fileSystem.kind)) is on \(volume)")
@@ -60,7 +61,8 @@ public func check(
       return (plan, plan.snapshotSentence)
     }
   }
-  return CheckReport(items: questions.items, plan: questions.items.allSatisfy(\.isGood) ? plan : nil)
+  return CheckReport(
+    items: questions.items, plan: questions.items.allSatisfy(\.isGood) ? plan : nil)
 }
 
 private struct Questions {
@@ -91,7 +93,8 @@ private struct Questions {
 extension BackupPlan {
   /// `vg0: 0.4 GiB of 2.1 GiB free; vg1: …`
   public var snapshotSentence: String {
-    Dictionary(grouping: volumes, by: \.origin.group).sorted { $0.key < $1.key }.map { group, members in
+    Dictionary(grouping: volumes, by: \.origin.group).sorted { $0.key < $1.key }.map {
+      group, members in
       let needed = members.reduce(0) { $0 + $1.snapshotSize }
       return "\(group): snapshots take \(ByteCount.text(needed)) of "
         + "\(ByteCount.text(members.map(\.groupFree).min() ?? 0)) free"

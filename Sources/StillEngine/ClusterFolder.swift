@@ -39,7 +39,9 @@ public struct ClusterFolder {
   func lock(for id: RunID) throws -> FileLock {
     let note = "run \(id), process \(Environment.processID)"
     do {
-      if let lock = try FileLock.take(ClusterFolder.lockName, in: folder, note: note) { return lock }
+      if let lock = try FileLock.take(ClusterFolder.lockName, in: folder, note: note) {
+        return lock
+      }
     } catch {
       throw Repository.notWritable(folder.path, error)
     }

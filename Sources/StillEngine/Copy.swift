@@ -89,7 +89,9 @@ private func requireSameTablespaces(_ data: DataDirectory, _ layout: ClusterLayo
   let links = try data.folder.folder("pg_tblspc")
   var frozen: [UInt32: String] = [:]
   for name in try links.names() {
-    guard let oid = UInt32(name.string), try links.metadata(of: name).kind == .link else { continue }
+    guard let oid = UInt32(name.string), try links.metadata(of: name).kind == .link else {
+      continue
+    }
     frozen[oid] = FilePath(bytes: try links.target(ofLink: name)).string
   }
   let planned = Dictionary(uniqueKeysWithValues: layout.tablespaces.map { ($0.oid, $0.target) })

@@ -28,7 +28,8 @@ struct FrozenSet {
 /// - Returns: what `body` made, and what came of the release.
 /// - Throws: the failure of the freeze or of `body`; a failed release is told with it.
 func withFrozenSet<Result>(
-  _ plan: BackupPlan, of cluster: LiveCluster, deadline: Double, with provider: some SnapshotProvider,
+  _ plan: BackupPlan, of cluster: LiveCluster, deadline: Double,
+  with provider: some SnapshotProvider,
   _ log: PhaseLog, _ observer: any Observer, _ cancellation: Cancellation,
   _ body: (FrozenSet) throws -> Result
 ) throws -> (Result, ReleaseReport) {
@@ -56,13 +57,19 @@ func withFrozenSet<Result>(
   } catch {
     outcome = .failure(error)
   }
-  let release = Swift.Result { try log.run(.release, failsAs: .leftBehind) { try provider.release() } }
+  let release = Swift.Result {
+    try log.run(.release, failsAs: .leftBehind) { try provider.release() }
+  }
   switch (outcome, release) {
   case (.success(let result), .success(let report)): return (result, report)
   case (.success(let result), .failure(let failure)):
-    return (result, ReleaseReport(left: plan.volumes.map {
-      .init(snapshot: $0.origin, reason: (failure as? StillError)?.message ?? "\(failure)")
-    }))
+    return (
+      result,
+      ReleaseReport(
+        left: plan.volumes.map {
+          .init(snapshot: $0.origin, reason: (failure as? StillError)?.message ?? "\(failure)")
+        })
+    )
   case (.failure(let failure), let release):
     guard var error = failure as? StillError else { throw failure }
     switch release {

@@ -29,7 +29,8 @@ struct LiveCluster {
   /// The cluster's folder in the repository, where none is named: `cluster_name`, which Debian sets
   /// to `15/main`, else the data directory's own name.
   var standardName: String {
-    let name = facts.clusterName.isEmpty
+    let name =
+      facts.clusterName.isEmpty
       ? FilePath(layout.dataDirectory.path).lastComponent?.string ?? "cluster" : facts.clusterName
     let kept = name.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") ? $0 : "-" }
     let trimmed = String(String(kept).trimmingPrefix { $0 == "-" })
@@ -42,7 +43,8 @@ struct LiveCluster {
     let inside = FilePath(layout.dataDirectory.path)
     var files = Set(facts.configuration.files.filter { !FilePath($0).starts(with: inside) })
     let home = FilePath(facts.configuration.configFile).removingLastComponent()
-    if !home.starts(with: inside), home.components.map(\.string).prefix(2) == ["etc", "postgresql"],
+    if !home.starts(with: inside),
+      home.components.map(\.string).prefix(2) == ["etc", "postgresql"],
       home.components.count == 4, let folder = try? OpenFolder.open(home)
     {
       for name in (try? folder.names()) ?? [] {

@@ -39,7 +39,8 @@ extension BackupPlan {
     let volumes = try zip(fileSystems, facts).map { fileSystem, facts in
       if let obstacle = facts.obstacle {
         throw StillError(
-          .precondition, "volume \(facts.name) (\(fileSystem.mountPoint)) cannot be snapshotted: \(obstacle)",
+          .precondition,
+          "volume \(facts.name) (\(fileSystem.mountPoint)) cannot be snapshotted: \(obstacle)",
           hint: "Every volume of the cluster has to be an ordinary, active logical volume.")
       }
       return Volume(
@@ -78,7 +79,9 @@ extension BackupPlan {
 
   /// Every volume group has to hold the COW stores of all its origins together.
   private static func requireRoom(for volumes: [Volume]) throws {
-    for (group, members) in Dictionary(grouping: volumes, by: \.origin.group).sorted(by: { $0.key < $1.key }) {
+    for (group, members) in Dictionary(grouping: volumes, by: \.origin.group).sorted(by: {
+      $0.key < $1.key
+    }) {
       let needed = members.reduce(0) { $0 + $1.snapshotSize }
       guard let free = members.map(\.groupFree).min(), free < needed else { continue }
       throw StillError(
@@ -93,9 +96,11 @@ extension BackupPlan {
   /// Each byte that is written to an origin while it is snapshotted costs room in its snapshot.
   private static func requireRepositoryElsewhere(_ path: FilePath, _ volumes: [Volume]) throws {
     let existing = try? OpenFolder.open(path)
-    let folder = try existing ?? phase("opening the repository", failsAs: .precondition) {
-      try OpenFolder.open(path.removingLastComponent())
-    }
+    let folder =
+      try existing
+      ?? phase("opening the repository", failsAs: .precondition) {
+        try OpenFolder.open(path.removingLastComponent())
+      }
     let device = try folder.metadata().device
     guard let volume = volumes.first(where: { $0.fileSystem.device == device }) else { return }
     throw StillError(

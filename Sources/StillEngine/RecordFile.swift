@@ -25,7 +25,8 @@ enum RecordFile {
     let bytes = try file.readAll()
     let tail = seal.count + digits + end.count
     let body = bytes.dropLast(min(tail, bytes.count))
-    guard bytes.count > tail, bytes.suffix(tail).starts(with: seal), bytes.suffix(end.count) == end[...],
+    guard bytes.count > tail, bytes.suffix(tail).starts(with: seal),
+      bytes.suffix(end.count) == end[...],
       String(decoding: bytes.suffix(digits + end.count).prefix(digits), as: UTF8.self)
         == (try digest(body))
     else {

@@ -33,7 +33,10 @@ public func restore(
 ) throws -> RestoreResult {
   let log = PhaseLog(observer)
   let (record, manifest) = try log.run(.locate, backup.path.string, failsAs: .copying) {
-    (try backup.record(), try BackupManifest.read(from: backup.folder.file(BackupFolder.manifestName)))
+    (
+      try backup.record(),
+      try BackupManifest.read(from: backup.folder.file(BackupFolder.manifestName))
+    )
   }
   let plan = try log.run(.plan, failsAs: .precondition) {
     try RestorePlan.make(for: request, of: record)

@@ -34,7 +34,9 @@ final class RestoreJob {
     let target = try makeFolder(FilePath(plan.target))
     for tablespace in plan.tablespaces {
       let expected = ExpectedFiles(manifest, in: .tablespace(tablespace.oid))
-      try unpack("\(tablespace.oid)", into: makeFolder(FilePath(tablespace.new)), UnpackOptions(expected: expected))
+      try unpack(
+        "\(tablespace.oid)", into: makeFolder(FilePath(tablespace.new)),
+        UnpackOptions(expected: expected))
     }
     let wal: OpenFolder
     if let path = plan.walFolder {
@@ -70,10 +72,13 @@ final class RestoreJob {
     var notes: [String] = []
     if ownersNotKept > 0 {
       let name = Account.of(user: Account.effectiveUser)?.name ?? "\(Account.effectiveUser)"
-      notes.append("\(ownersNotKept) files and folders belong to \(name), not to their former owner")
+      notes.append(
+        "\(ownersNotKept) files and folders belong to \(name), not to their former owner")
     }
     notes += attributesNotKept.map { "extended attribute not kept: \($0)" }
-    if !record.configuration.isEmpty, plan.configurationFolder == nil, let name = archiveName("config") {
+    if !record.configuration.isEmpty, plan.configurationFolder == nil,
+      let name = archiveName("config")
+    {
       notes.append(
         "configuration lay outside the data directory and is in \(backup.path.appending(name)); "
           + "unpack it with tar, or restore with --config-dir")

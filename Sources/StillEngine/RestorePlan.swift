@@ -50,7 +50,8 @@ public struct RestorePlan: Hashable, Sendable, Codable {
       id: record.id, target: request.target.string,
       tablespaces: record.tablespaces.map { entry in
         let new = request.tablespaceMapping.first { $0.old == FilePath(entry.target) }?.new
-        return Tablespace(oid: entry.oid, old: entry.target, new: (new ?? FilePath(entry.target)).string)
+        return Tablespace(
+          oid: entry.oid, old: entry.target, new: (new ?? FilePath(entry.target)).string)
       },
       walFolder: request.walFolder?.string,
       configurationFolder: request.configurationFolder?.string, bytes: record.bytesRead)

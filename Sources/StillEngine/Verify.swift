@@ -41,7 +41,8 @@ public func verify(
     bytes: findings.bytes, seconds: watch.seconds)
 }
 
-private func readManifest(of backup: BackupFolder, _ record: BackupRecord) throws -> BackupManifest {
+private func readManifest(of backup: BackupFolder, _ record: BackupRecord) throws -> BackupManifest
+{
   let manifest = try BackupManifest.read(from: backup.folder.file(BackupFolder.manifestName))
   let found = try FileDigest.sha256(of: backup.folder.file(BackupFolder.manifestName))
   guard found == record.manifestSHA256 else {
@@ -90,8 +91,11 @@ private final class BackupFindings {
     if let digest, digest != archive.sha256, findings.isClean {
       problems.append("\(archive.name) was changed: its SHA-256 is not what backup.json says")
     }
-    if archive.name.hasPrefix("pg_wal.tar"), findings.isClean, archive.files != Int(findings.goodFiles) {
-      problems.append("\(archive.name) holds \(findings.goodFiles) files instead of \(archive.files)")
+    if archive.name.hasPrefix("pg_wal.tar"), findings.isClean,
+      archive.files != Int(findings.goodFiles)
+    {
+      problems.append(
+        "\(archive.name) holds \(findings.goodFiles) files instead of \(archive.files)")
     }
   }
 
@@ -99,7 +103,9 @@ private final class BackupFindings {
     in archive: BackupRecord.Archive, _ record: BackupRecord, _ manifest: BackupManifest?
   ) -> ExpectedFiles? {
     guard let manifest, let stem = archive.name.split(separator: ".").first else { return nil }
-    if stem == "base" { return ExpectedFiles(manifest, in: .base(tablespaces: record.tablespaces.map(\.oid))) }
+    if stem == "base" {
+      return ExpectedFiles(manifest, in: .base(tablespaces: record.tablespaces.map(\.oid)))
+    }
     return UInt32(stem).map { ExpectedFiles(manifest, in: .tablespace($0)) }
   }
 

@@ -8,7 +8,8 @@ public struct CalendarTime: Hashable, Sendable, Comparable {
   /// `20261121T020000Z`
   public var compact: String {
     let p = parts
-    return "\(pad(p.year, 4))\(pad(p.month))\(pad(p.day))T\(pad(p.hour))\(pad(p.minute))\(pad(p.second))Z"
+    return
+      "\(pad(p.year, 4))\(pad(p.month))\(pad(p.day))T\(pad(p.hour))\(pad(p.minute))\(pad(p.second))Z"
   }
 
   /// `2026-11-21T02:00:00Z`, ISO 8601.

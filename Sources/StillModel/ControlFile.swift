@@ -139,7 +139,8 @@ public struct ControlFile: Hashable, Sendable, Codable {
       if offset >= 160, offset % 4 == 0, bytes.littleEndian(at: offset) == ~checksum {
         return offset
       }
-      checksum = castagnoli[Int(UInt8(truncatingIfNeeded: checksum) ^ bytes[offset])]
+      checksum =
+        castagnoli[Int(UInt8(truncatingIfNeeded: checksum) ^ bytes[offset])]
         ^ (checksum >> 8)
     }
     return nil

@@ -141,7 +141,9 @@ public struct SnapshotFill: Hashable, Sendable, Codable {
   /// Reads the parameters of dm-snapshot's status: `24/65536 16` in sectors, or one of the words
   /// `Invalid`, `Overflow`, `Merge failed`, `Unknown` (lvm2, libdm-targets.c).
   public init(origin: VolumeName, snapshot: VolumeName, status: String) {
-    let numbers = status.split(separator: " ").first?.split(separator: "/").compactMap { UInt64($0) }
+    let numbers = status.split(separator: " ").first?.split(separator: "/").compactMap {
+      UInt64($0)
+    }
     if let numbers, numbers.count == 2 {
       self.init(
         origin: origin, snapshot: snapshot, state: .valid, used: numbers[0] * 512,
@@ -149,7 +151,8 @@ public struct SnapshotFill: Hashable, Sendable, Codable {
     } else {
       let isInvalid = ["Invalid", "Overflow", "Merge failed"].contains(status)
       self.init(
-        origin: origin, snapshot: snapshot, state: isInvalid ? .invalid : .unknown, used: 0, size: 0)
+        origin: origin, snapshot: snapshot, state: isInvalid ? .invalid : .unknown, used: 0, size: 0
+      )
     }
   }
 }

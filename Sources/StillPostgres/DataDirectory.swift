@@ -62,7 +62,7 @@ public struct DataDirectory: Sendable {
       let bytes = try folder.file("global/pg_control").readAll(limit: 64 << 10)
       do {
         return try ControlFile(bytes: bytes)
-      } catch where attempt < attempts {
+      } catch  where attempt < attempts {
         usleep(10_000)
       }
     }

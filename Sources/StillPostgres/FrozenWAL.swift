@@ -63,6 +63,7 @@ public struct FrozenWAL: Hashable, Sendable {
   ///   - folder: the folder itself, wherever a link in the data directory leads.
   ///   - control: of the same instant.
   ///   - flushed: what `Session.flushLSN()` said before that instant; nil for a stopped server.
+  /// - Returns: what to keep, what not and why, and how far the log reaches.
   /// - Throws: `.failed` where WAL that recovery needs is missing or is not WAL.
   public static func examine(_ folder: OpenFolder, _ control: ControlFile, flushed: LSN? = nil)
     throws -> FrozenWAL
@@ -92,6 +93,7 @@ public struct FrozenWAL: Hashable, Sendable {
   /// - Parameters:
   ///   - flushed: what `Session.flushLSN()` said before the freeze; nil for a stopped server.
   ///   - minimumRecoveryPoint: of the control file.
+  /// - Returns: one range, or one for each timeline that the log passes.
   public func manifestRanges(flushed: LSN?, minimumRecoveryPoint: LSN?) -> [Range] {
     let last = max(checkpointEnd, flushed ?? LSN(0), minimumRecoveryPoint ?? LSN(0))
     let timelines = history.ancestors.map(\.timeline) + [history.timeline]

@@ -38,7 +38,9 @@ struct ServerRefusal: Error {
     // Verbose: "FATAL:  3D000: database "x" does not exist", then "LOCATION:  function, file:line".
     if let index = lines.firstIndex(where: { ServerRefusal.code(in: $0) != nil }) {
       code = ServerRefusal.code(in: lines[index])
-      if let code { lines[index] = lines[index].replacing(":  \(code): ", with: ": ", maxReplacements: 1) }
+      if let code {
+        lines[index] = lines[index].replacing(":  \(code): ", with: ": ", maxReplacements: 1)
+      }
       lines.removeAll { $0.hasSuffix(".c") || ServerRefusal.endsWithSourceLine($0) }
     }
     message = lines.joined(separator: "; ")

@@ -5,6 +5,7 @@ extension Session {
   /// which moves the redo point only as far as the primary's last checkpoint.
   ///
   /// - Parameter limit: it is I/O of the size of the shared buffers, so minutes on a busy server.
+  /// - Throws: `.postgres` where the role may not, or the deadline passed.
   public func checkpoint(within limit: Duration? = nil) throws {
     _ = try query("CHECKPOINT", within: limit)
   }

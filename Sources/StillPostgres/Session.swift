@@ -24,6 +24,7 @@ public final class Session {
   ///   - target: where to and as whom.
   ///   - limit: how long all attempts together may take. Looking up a host's name may take longer:
   ///     libpq gives no deadline to that.
+  /// - Returns: the open session.
   /// - Throws: `.postgres` with the server's or libpq's own words.
   public static func open(_ target: ConnectionTarget, within limit: Duration = .seconds(15)) throws
     -> Session
@@ -88,6 +89,8 @@ public final class Session {
   ///   - parameters: in text form; nil for NULL.
   ///   - limit: how long it may take; it is then cancelled, and the session can be used on. A server
   ///     that does not even answer to that costs the session its connection. nil: no limit.
+  ///     Where a dead host swallows packets, the request to cancel may itself take as long as TCP
+  ///     tries to connect; a server on this host answers or refuses at once.
   /// - Returns: the rows; none for a statement that has none.
   /// - Throws: `.postgres` with the server's words and SQLSTATE, or when the deadline passed;
   ///   `.failed` when cancelled.
@@ -141,7 +144,8 @@ public final class Session {
     do {
       // The only way to learn the SQLSTATE of a refused connection; see ServerRefusal.
       PQsetErrorVerbosity(connection, PQERRORS_VERBOSE)
-      var state = PQstatus(connection) == CONNECTION_BAD
+      var state =
+        PQstatus(connection) == CONNECTION_BAD
         ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING
       while state != PGRES_POLLING_OK {
         guard state == PGRES_POLLING_READING || state == PGRES_POLLING_WRITING else {
@@ -190,7 +194,12 @@ public final class Session {
         close()
         throw ServerRefusal(code: nil, message: "the statement would copy: \(shown(sql))")
       default:
-        if refusal == nil { refusal = ServerRefusal(result: result, fallback: lastMessage) }
+        if refusal == nil {
+          let found = ServerRefusal(result: result, fallback: lastMessage)
+          // What libpq says itself, when the connection broke, has no SQLSTATE.
+          let isLost = found.code == nil && PQstatus(connection) == CONNECTION_BAD
+          refusal = isLost ? connectionLost : found
+        }
       }
     }
     if let refusal {
@@ -246,7 +255,8 @@ public final class Session {
       if let deadline = patience.deadline, deadline.isOver {
         close()
         throw ServerRefusal(
-          code: nil, message: "the server did not answer, not even to a cancel; connection given up")
+          code: nil, message: "the server did not answer, not even to a cancel; connection given up"
+        )
       }
       return
     }
@@ -283,11 +293,14 @@ public final class Session {
 
   private var lastMessage: String {
     let lines = String(cString: PQerrorMessage(connection)).split(whereSeparator: \.isNewline)
+      .map { $0.drop(while: \.isWhitespace) }
     return lines.isEmpty ? "the server gave no reason" : lines.joined(separator: "; ")
   }
 
   private var connectionLost: ServerRefusal {
-    ServerRefusal(code: nil, message: "the connection to the server was lost: \(lastMessage)")
+    ServerRefusal(
+      code: nil, message: "the connection to the server was lost: \(lastMessage)",
+      hint: "The server was stopped or crashed, or the network failed; its log says which.")
   }
 
   private var cancelled: StillError { StillError(.failed, "the query was cancelled") }

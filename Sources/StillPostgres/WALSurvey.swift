@@ -62,13 +62,17 @@ struct WALSurvey {
 
   // MARK: Which timeline
 
-  /// The history that recovery follows: that of the control file's timeline, or of the newest one
-  /// that branched off it later and has WAL here, which a standby goes over to by itself
-  /// (`recovery_target_timeline`, latest by default). Without a history file a timeline counts as
-  /// having no ancestors (`readTimeLineHistory`).
+  /// The history that recovery follows: that of the control file's timeline, which crash recovery
+  /// never leaves. A standby goes over to the newest timeline that branched off it later
+  /// (`recovery_target_timeline` is latest by default), and so does a server that was frozen in the
+  /// middle of its promotion; both are in archive recovery still. Without a history file a timeline
+  /// counts as having no ancestors (`readTimeLineHistory`).
   private func followedHistory() throws -> WALTimelineHistory {
     let own = control.recoveryTimeline
     let base = histories[own] ?? WALTimelineHistory(timeline: own)
+    guard control.state == .inArchiveRecovery || control.state == .shutDownInRecovery else {
+      return base
+    }
     let later = try histories.values.filter { candidate in
       guard candidate.timeline > own, let left = candidate.range(of: own)?.end,
         left > control.checkpoint, let start = candidate.ancestors.last?.end
@@ -190,7 +194,8 @@ struct WALSurvey {
     while position < segment.end.position {
       let bytes = try read(
         file, at: position - segment.start.position,
-        count: position == segment.start.position ? WALPageHeader.longSize : WALPageHeader.shortSize)
+        count: position == segment.start.position ? WALPageHeader.longSize : WALPageHeader.shortSize
+      )
       guard let header = WALPageHeader(bytes: bytes), header.address == LSN(position),
         header.timeline == history.timeline(at: LSN(position))
       else { break }
@@ -235,7 +240,8 @@ struct WALSurvey {
   private func tooShort(_ chain: Chain, _ position: LSN, _ what: String) -> StillError {
     StillError(
       .failed, "the WAL ends at \(chain.end), before \(what) at \(position)",
-      hint: "The control file and pg_wal are not of one instant, or a segment is missing or damaged.")
+      hint:
+        "The control file and pg_wal are not of one instant, or a segment is missing or damaged.")
   }
 
   private func missing(_ number: UInt64, _ chain: Chain) throws -> StillError {
@@ -256,7 +262,8 @@ struct WALSurvey {
       text += "is missing"
     }
     return StillError(
-      .failed, text, hint: "The control file and pg_wal are not of one instant, or pg_wal is damaged.")
+      .failed, text,
+      hint: "The control file and pg_wal are not of one instant, or pg_wal is damaged.")
   }
 
   // MARK: What is left out

@@ -19,7 +19,8 @@ public enum BlockDevices {
         return .logicalVolume(volume)
       }
       let owner = uuid.split(separator: "-").first.map { String($0).lowercased() } ?? "unknown"
-      let layer = owner == "crypt" ? "an encrypted (LUKS) layer" : "a device-mapper layer (\(owner))"
+      let layer =
+        owner == "crypt" ? "an encrypted (LUKS) layer" : "a device-mapper layer (\(owner))"
       return .other("\(layer), /dev/mapper/\(name), lies between the file system and LVM")
     }
     if let partition = text(folder.appending("partition")) {

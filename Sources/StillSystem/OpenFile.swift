@@ -50,7 +50,8 @@ public final class OpenFile: @unchecked Sendable {
     let action: String
     switch mode {
     case .read: (flags, permissions, action) = (O_RDONLY, 0, "open")
-    case .create(let bits): (flags, permissions, action) = (O_WRONLY | O_CREAT | O_EXCL, bits, "create")
+    case .create(let bits):
+      (flags, permissions, action) = (O_WRONLY | O_CREAT | O_EXCL, bits, "create")
     case .update(let bits): (flags, permissions, action) = (O_RDWR | O_CREAT, bits, "open")
     }
     let descriptor = try check(action, shown.string) {
@@ -85,7 +86,8 @@ public final class OpenFile: @unchecked Sendable {
   }
 
   /// Reads `buffer.count` bytes from `offset`, fewer at the end of the file.
-  public func readFully(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int {
+  public func readFully(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int
+  {
     var done = 0
     while done < buffer.count, let base = buffer.baseAddress {
       let got = try check("read", path.string) {

@@ -29,6 +29,7 @@ public final class ThrowAwayCluster: @unchecked Sendable {
   ///   - initdb: further arguments, for example `--data-checksums`, `--wal-segsize=1`.
   ///   - programs: of another version than the newest that is installed.
   ///   - isStarted: false leaves it stopped.
+  /// - Throws: `Trouble` with what the program said.
   public init(
     settings: [String: String] = [:], initdb: [String] = [], programs: FilePath? = nil,
     isStarted: Bool = true
@@ -46,7 +47,12 @@ public final class ThrowAwayCluster: @unchecked Sendable {
     chmod(folder.string, 0o755)
     (watcher, leash) = try ThrowAwayCluster.startWatcher(folder, self.programs)
 
-    try run("initdb", ["-D", dataDirectory.string, "-U", owner, "--auth=trust", "-N"] + initdb)
+    try run(
+      "initdb",
+      [
+        "-D", dataDirectory.string, "-U", owner, "--auth=trust", "-N", "--encoding=UTF8",
+        "--no-locale",
+      ] + initdb)
     var all = [
       "listen_addresses": "''", "unix_socket_directories": "'\(folder)'", "port": "\(port)",
       "max_connections": "20", "shared_buffers": "16MB", "dynamic_shared_memory_type": "mmap",
@@ -78,6 +84,7 @@ public final class ThrowAwayCluster: @unchecked Sendable {
   }
 
   /// - Parameter mode: `smart`, `fast` or `immediate` of pg_ctl.
+  /// - Throws: `Trouble` where no server runs, or it does not stop.
   public func stop(_ mode: String = "fast") throws {
     try run("pg_ctl", ["stop", "-w", "-s", "-m", mode, "-D", dataDirectory.string])
   }
@@ -163,10 +170,7 @@ public final class ThrowAwayCluster: @unchecked Sendable {
 
   private static func asOwner(_ owner: String) -> [String] {
     geteuid() == 0
-      ? [
-        "/usr/bin/setpriv", "--reuid=\(owner)", "--regid=\(owner)", "--init-groups", "--reset-env",
-        "--",
-      ] : []
+      ? ["/usr/bin/setpriv", "--reuid=\(owner)", "--regid=\(owner)", "--init-groups", "--"] : []
   }
 
   /// A process of its own session that waits for the end of its input, which comes when this process

@@ -58,7 +58,8 @@ public final class Broker {
     _ = try? release()
   }
 
-  private func answer(_ request: BrokerRequest, _ opened: inout [OpenFolder]) throws -> BrokerReply {
+  private func answer(_ request: BrokerRequest, _ opened: inout [OpenFolder]) throws -> BrokerReply
+  {
     switch request {
     case .survey(let names): return .surveyed(try survey(names).map(\.facts))
     case .prepare(let run, let requests): return .prepared(try prepare(run, requests))

@@ -16,7 +16,8 @@ struct COWStore {
     let device = DeviceMapper(name: snapshot.deviceName)
     let lines = try device.table()
     guard lines.count == 1, let line = lines.first, line.target == "snapshot",
-      let sectors = line.parameters.split(separator: " ").dropFirst(3).first.flatMap({ UInt64($0) }),
+      let sectors = line.parameters.split(separator: " ").dropFirst(3).first.flatMap({ UInt64($0) }
+      ),
       sectors > 0
     else { throw StillError(.volumes, "\(snapshot) is not a classic snapshot: \(lines)") }
     table = line

@@ -43,7 +43,9 @@ struct ClassicSnapshot {
     let size = try lvm.volumes([name.description]).first { $0.name == name }.map { _ in
       try COWStore(of: name).size
     }
-    guard let size else { throw StillError(.volumes, "snapshot \(name) is not there after its creation") }
+    guard let size else {
+      throw StillError(.volumes, "snapshot \(name) is not there after its creation")
+    }
     return ClassicSnapshot(
       facts: SnapshotFacts(origin: request.origin, snapshot: name, size: size),
       fileSystem: fileSystem)

@@ -34,7 +34,8 @@ struct DeviceMapper {
     try run(DM_DEVICE_RELOAD, "load a table into") { task in
       guard dm_task_add_target(task, line.start, line.length, line.target, line.parameters) != 0
       else { throw failure("load a table into", .noMemory) }
-    } then: { _ in }
+    } then: { _ in
+    }
   }
 
   /// Puts the inactive table in place, if there is one, and lets the device run.
@@ -42,12 +43,14 @@ struct DeviceMapper {
     var cookie: UInt32 = 0
     try run(DM_DEVICE_RESUME, "resume") { task in
       // No rule of udev's has any business with a device that shows nothing yet.
-      let flags = DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG | DM_UDEV_DISABLE_DISK_RULES_FLAG
+      let flags =
+        DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG | DM_UDEV_DISABLE_DISK_RULES_FLAG
         | DM_UDEV_DISABLE_OTHER_RULES_FLAG
       guard dm_task_set_cookie(task, &cookie, UInt16(flags)) != 0 else {
         throw failure("resume", .ioError)
       }
-    } then: { _ in }
+    } then: { _ in
+    }
     dm_udev_wait(cookie)
   }
 
@@ -86,7 +89,9 @@ struct DeviceMapper {
     defer { dm_task_destroy(task) }
     guard dm_task_set_name(task, name) != 0 else { throw failure(action, .invalidArgument) }
     try prepare(task)
-    guard dm_task_run(task) != 0 else { throw failure(action, Errno(rawValue: dm_task_get_errno(task))) }
+    guard dm_task_run(task) != 0 else {
+      throw failure(action, Errno(rawValue: dm_task_get_errno(task)))
+    }
     return try body(task)
   }
 

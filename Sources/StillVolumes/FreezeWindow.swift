@@ -51,7 +51,9 @@ struct FreezeWindow {
     case FREEZE_GUARD_ACTED:
       throw StillError(
         .volumes, "the freeze window passed its deadline, and the guard resumed every origin",
-        hint: "The disks were too busy to be flushed in time; run again, or with a longer --freeze-deadline.")
+        hint:
+          "The disks were too busy to be flushed in time; run again, or with a longer --freeze-deadline."
+      )
     default:
       throw StillError(
         .volumes, "the guard of the freeze window could not be started or was killed",
@@ -77,7 +79,9 @@ struct FreezeWindow {
   }
 
   /// C's fixed array comes as a tuple; this is the same memory as an array.
-  private static func steps<Tuple>(_ tuple: inout Tuple, _ count: some BinaryInteger) -> [freeze_step] {
+  private static func steps<Tuple>(_ tuple: inout Tuple, _ count: some BinaryInteger)
+    -> [freeze_step]
+  {
     withUnsafeBytes(of: &tuple) { Array($0.bindMemory(to: freeze_step.self).prefix(Int(count))) }
   }
 }

@@ -2,7 +2,8 @@ import StillModel
 import Testing
 
 @Suite struct WALTimelineHistoryTests {
-  private let text = "# a comment\n1\t0/3000060\tno recovery target specified\n\n"
+  private let text =
+    "# a comment\n1\t0/3000060\tno recovery target specified\n\n"
     + "2\t0/5000000\tbefore 2000-01-01 00:00:00+00\n"
 
   @Test func ownersOfPositions() throws {

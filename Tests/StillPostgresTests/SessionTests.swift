@@ -96,6 +96,9 @@ import Testing
     try cluster.stop("immediate")
     let error = try #require(throws: StillError.self) { try session.query("SELECT 1") }
     #expect(error.status == .postgres)
+    #expect(!error.message.contains("\n") && !error.message.contains("\t"))
+    #expect(error.message.contains("SQLSTATE 57P0") || error.message.contains("was lost"))
+    #expect(error.hint?.contains("its log says") == true)
     session.close()
     session.close()
     #expect(throws: StillError.self) { try session.query("SELECT 1") }
