@@ -14,7 +14,11 @@ let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swif
 /// one way, and the compiler keeps them so.
 let package = Package(
   name: "pgstill",
-  products: [.executable(name: "pgstill", targets: ["pgstill"])],
+  products: [
+    .executable(name: "pgstill", targets: ["pgstill"]),
+    // For the demo, the tests and the curious: is the freeze really of one instant?
+    .executable(name: "freeze-trial", targets: ["freeze-trial"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
@@ -58,6 +62,9 @@ let package = Package(
     .target(
       name: "StillCommands", dependencies: ["StillEngine", arguments], swiftSettings: rules),
     .executableTarget(name: "pgstill", dependencies: ["StillCommands"], swiftSettings: rules),
+    .executableTarget(
+      name: "freeze-trial", dependencies: ["StillVolumes", arguments], path: "Sources/FreezeTrial",
+      swiftSettings: rules),
     .target(name: "StillTestSupport", dependencies: ["StillEngine"], swiftSettings: rules),
 
     .testTarget(

@@ -142,6 +142,21 @@ public final class OpenFile: @unchecked Sendable {
     _ = try check("sync", path.string) { fsync(descriptor) }
   }
 
+  /// Writes all of `bytes` at `offset` and puts the content on the disk (fdatasync(2)).
+  public func writeDurably(_ bytes: [UInt8], at offset: UInt64) throws {
+    var done = 0
+    while done < bytes.count {
+      done += try bytes.withUnsafeBytes { buffer in
+        try check("write", path.string) {
+          pwrite(
+            descriptor, buffer.baseAddress.map { $0 + done }, bytes.count - done,
+            off_t(offset) + off_t(done))
+        }
+      }
+    }
+    _ = try check("sync", path.string) { fdatasync(descriptor) }
+  }
+
   public func close() throws {
     guard isOpen else { return }
     isOpen = false

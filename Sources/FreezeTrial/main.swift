@@ -1,0 +1,3 @@
+import StillSystem
+
+Process.exit(FreezeTrial.runProcess())
