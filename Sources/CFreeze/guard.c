@@ -26,7 +26,7 @@ static void resume_marked(struct freeze_window *window) {
     bool left = false;
     for (uint32_t index = 0; index < window->origin_count; index++) {
       if (!window->shared->suspended[index]) continue;
-      int reason = freeze_resume(window->control, window->origins[index]);
+      int reason = freeze_resume(window, window->origins[index]);
       if (reason == 0 || reason == ENXIO) window->shared->suspended[index] = 0;
       else left = true;
     }
@@ -76,7 +76,15 @@ static void __attribute__((noreturn)) guard(struct freeze_window *window, int co
   syscall(SYS_close_range, 3u, ~0u, 0u);
   window->control = 0;
   commands = 1;
-  if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) _exit(2);
+  if (freeze_lock_memory() != 0) _exit(2);
+  // As in the window: every page that will be needed is touched now.
+  const struct timespec no_time = {0};
+  window->rehearsing = true;
+  window->shared->suspended[0] = 1;
+  resume_marked(window);
+  wait_for(commands, freeze_now() + 1);
+  nanosleep(&no_time, NULL);
+  window->rehearsing = false;
   char word = READY;
   if (write(2, &word, 1) != 1) _exit(2);
   close(2);

@@ -56,27 +56,37 @@ int freeze_add_message(struct freeze_window *window, const char *name, const cha
   return 0;
 }
 
-static int suspend(int control, const char *name) {
+int freeze_lock_memory(void) {
+  return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0 ? 0 : errno;
+}
+
+static int call(struct freeze_window *window, unsigned long command, struct dm_ioctl *request) {
+  unsigned long sent = window->rehearsing ? DM_VERSION : command;
+  return ioctl(window->control, sent, request) == 0 ? 0 : errno;
+}
+
+static int suspend(struct freeze_window *window, const char *name) {
   struct dm_ioctl request;
   fill(&request, name, DM_SUSPEND_FLAG);
-  return ioctl(control, DM_DEV_SUSPEND, &request) == 0 ? 0 : errno;
+  return call(window, DM_DEV_SUSPEND, &request);
 }
 
-int freeze_resume(int control, const char *name) {
+int freeze_resume(struct freeze_window *window, const char *name) {
   struct dm_ioctl request;
   fill(&request, name, 0);
-  return ioctl(control, DM_DEV_SUSPEND, &request) == 0 ? 0 : errno;
+  return call(window, DM_DEV_SUSPEND, &request);
 }
 
-static bool is_suspended(int control, const char *name) {
+static bool is_suspended(struct freeze_window *window, const char *name) {
   struct dm_ioctl request;
   fill(&request, name, 0);
-  return ioctl(control, DM_DEV_STATUS, &request) == 0 && (request.flags & DM_SUSPEND_FLAG);
+  int reason = call(window, DM_DEV_STATUS, &request);
+  return window->rehearsing || (reason == 0 && (request.flags & DM_SUSPEND_FLAG));
 }
 
 static bool all_suspended(struct freeze_window *window) {
   for (uint32_t index = 0; index < window->origin_count; index++) {
-    if (is_suspended(window->control, window->origins[index])) continue;
+    if (is_suspended(window, window->origins[index])) continue;
     window->outcome = FREEZE_NOT_SUSPENDED;
     window->failed_index = index;
     return false;
@@ -104,7 +114,7 @@ static bool suspend_all(struct freeze_window *window) {
     // guard. Resuming one that is not suspended does nothing.
     window->shared->suspended[index] = 1;
     window->suspends[index].begin = freeze_now();
-    int reason = suspend(window->control, window->origins[index]);
+    int reason = suspend(window, window->origins[index]);
     window->suspends[index].end = freeze_now();
     if (reason == 0) continue;
     // EINVAL: somebody else holds it suspended, and it is his to resume.
@@ -116,9 +126,11 @@ static bool suspend_all(struct freeze_window *window) {
 
 static bool take_all(struct freeze_window *window) {
   for (uint32_t index = 0; index < window->take_count; index++) {
-    struct freeze_request *request = &window->takes[index];
+    // The kernel answers into what it is given; the request itself is needed once more after the
+    // rehearsal.
+    struct freeze_request request = window->takes[index];
     window->taken[index].begin = freeze_now();
-    int reason = ioctl(window->control, request->command, &request->header) == 0 ? 0 : errno;
+    int reason = call(window, request.command, &request.header);
     window->taken[index].end = freeze_now();
     if (reason != 0) return fail(window, FREEZE_TAKE_FAILED, index, reason);
   }
@@ -130,12 +142,30 @@ static bool resume_all(struct freeze_window *window) {
   for (uint32_t index = 0; index < window->origin_count; index++) {
     if (!window->shared->suspended[index]) continue;
     window->resumes[index].begin = freeze_now();
-    int reason = freeze_resume(window->control, window->origins[index]);
+    int reason = freeze_resume(window, window->origins[index]);
     window->resumes[index].end = freeze_now();
     if (reason == 0) window->shared->suspended[index] = 0;
     else all = fail(window, FREEZE_RESUME_FAILED, index, reason);
   }
   return all;
+}
+
+/// The window itself. True if every origin runs again.
+static bool pass_through(struct freeze_window *window) {
+  if (suspend_all(window) && all_suspended(window) && take_all(window)) all_suspended(window);
+  return resume_all(window);
+}
+
+/// Goes through the window once without doing anything, so that every page of code, stack and data
+/// that it needs is present and locked before a file system is frozen that could not deliver it.
+static bool rehearse(struct freeze_window *window) {
+  window->rehearsing = true;
+  bool passed = pass_through(window) && window->outcome == FREEZE_DONE;
+  window->rehearsing = false;
+  memset(window->suspends, 0, sizeof window->suspends);
+  memset(window->taken, 0, sizeof window->taken);
+  memset(window->resumes, 0, sizeof window->resumes);
+  return passed;
 }
 
 void freeze_run(struct freeze_window *window) {
@@ -157,11 +187,13 @@ void freeze_run(struct freeze_window *window) {
   sigset_t all, before;
   sigfillset(&all);
   sigprocmask(SIG_BLOCK, &all, &before);
-  mlockall(MCL_CURRENT | MCL_FUTURE);
+  freeze_lock_memory();
 
-  if (!freeze_guard_arm(window)) fail(window, FREEZE_GUARD_LOST, 0, 0);
-  else if (suspend_all(window) && all_suspended(window) && take_all(window)) all_suspended(window);
-  bool resumed = resume_all(window);
+  bool resumed = true;
+  if (rehearse(window)) {
+    if (freeze_guard_arm(window)) resumed = pass_through(window);
+    else fail(window, FREEZE_GUARD_LOST, 0, 0);
+  }
 
   munlockall();
   sigprocmask(SIG_SETMASK, &before, NULL);

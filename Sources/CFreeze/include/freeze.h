@@ -76,6 +76,8 @@ struct freeze_window {
   int failed_errno;
 
   // Set up by freeze_run.
+  /// Every call goes to device-mapper as a question for its version.
+  bool rehearsing;
   struct freeze_shared *shared;
   int guard_pipe;
   pid_t guard;
@@ -98,8 +100,12 @@ void freeze_run(struct freeze_window *window);
 
 // Between window.c and guard.c.
 
+/// Locks this process's memory: what is present now, and every page that is touched from now on.
+/// Pages that were never touched are not read in for that, which would take longer than the window.
+/// 0, or errno.
+int freeze_lock_memory(void);
 /// Resumes the device `name`. 0, or errno.
-int freeze_resume(int control, const char *name);
+int freeze_resume(struct freeze_window *window, const char *name);
 int64_t freeze_now(void);
 /// 0, or errno.
 int freeze_guard_start(struct freeze_window *window);
