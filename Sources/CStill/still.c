@@ -20,7 +20,8 @@ int still_openat(int folder, const char *name, int flags, mode_t mode) {
 
 int still_open_direct(const char *path) { return open(path, O_WRONLY | O_DIRECT | O_CLOEXEC); }
 
-pid_t still_spawn(const char *path, char *const argv[], char *const environment[], int socket) {
+pid_t still_spawn(const char *path, char *const argv[], char *const environment[], int input,
+                  int socket) {
   int failure[2];
   if (pipe2(failure, O_CLOEXEC) != 0) return -1;
   sigset_t all, before;
@@ -31,11 +32,15 @@ pid_t still_spawn(const char *path, char *const argv[], char *const environment[
   if (child == 0) {
     for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
     setpgid(0, 0);
-    // Out of the way first: either may be 3 or 4 already.
-    int kept = fcntl(socket, F_DUPFD, 10);
+    // Out of the way first: each may have one of the numbers that are given out below.
+    int kept = socket < 0 ? -1 : fcntl(socket, F_DUPFD, 10);
+    int fed = input < 0 ? -1 : fcntl(input, F_DUPFD, 10);
     int pipe_end = fcntl(failure[1], F_DUPFD, 10);
     int reason = 0;
-    if (kept < 0 || pipe_end < 0 || dup3(kept, 3, 0) < 0 || dup3(pipe_end, 4, O_CLOEXEC) < 0)
+    close(3);
+    if ((socket >= 0 && (kept < 0 || dup3(kept, 3, 0) < 0)) ||
+        (input >= 0 && (fed < 0 || dup2(fed, 0) < 0)) || pipe_end < 0 ||
+        dup3(pipe_end, 4, O_CLOEXEC) < 0)
       reason = errno;
     if (reason == 0) {
       syscall(SYS_close_range, 5u, ~0u, 0u);
@@ -157,6 +162,8 @@ int still_mount_detached(const char *kind, const char *source, int nouuid, char 
   errno = saved;
   return root;
 }
+
+int still_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int still_syncfs(int descriptor) { return syncfs(descriptor); }
 

@@ -26,7 +26,7 @@ struct FreezeTrial: ParsableCommand {
 
   static func runProcess() -> Int32 {
     Signals.ignoreBrokenPipes()
-    if CommandLine.arguments.dropFirst().first == "broker" { return Broker.serve(descriptor: 3) }
+    if CommandLine.arguments.dropFirst().first == "broker" { return Broker.serve() }
     do {
       let trial = try FreezeTrial.parse()
       return try trial.tornWindows() == 0 || trial.control ? 0 : 1
@@ -72,7 +72,7 @@ struct FreezeTrial: ParsableCommand {
 
   /// As a backup does it.
   private func frozenSet(_ size: UInt64, _ writer: CounterWriter) throws -> Outcome {
-    let broker = try BrokerClient.start(program: "/proc/self/exe", arguments: ["broker"])
+    let broker = try BrokerClient.start(program: "/proc/self/exe")
     defer { broker.end() }
     _ = writer.takeLongestStall()
     _ = try broker.prepare(
@@ -121,10 +121,7 @@ struct FreezeTrial: ParsableCommand {
     let environment = ["LVM_SYSTEM_DIR", "DM_DISABLE_UDEV"].reduce(into: ["LC_ALL": "C"]) {
       $0[$1] = Environment.value($1)
     }
-    let nothing = try OpenFile.open("/dev/null")
-    let status = try Child.start(
-      "/sbin/lvm", words, environment: environment, socket: nothing.descriptor
-    ).wait()
+    let status = try Child.start("/sbin/lvm", words, environment: environment).wait()
     guard status == 0 else {
       throw StillError(.volumes, "lvm \(words.joined(separator: " ")) gave status \(status)")
     }

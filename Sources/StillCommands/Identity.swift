@@ -9,7 +9,7 @@ import SystemPackage
 /// works, and nothing that parses, copies or compresses has any power.
 enum Identity {
   /// The program itself, however it was called.
-  private static let program = "/proc/self/exe"
+  private static let program: FilePath = "/proc/self/exe"
 
   /// Starts the broker, then becomes the owner of the data directory.
   ///
@@ -22,13 +22,13 @@ enum Identity {
 
   /// Starts the broker.
   static func broker() throws -> BrokerClient {
-    try BrokerClient.start(program: program, arguments: ["broker"])
+    try BrokerClient.start(program: program.resolved())
   }
 
   /// Is the broker: serves the coordinator that started this process.
   ///
   /// - Returns: the exit status of the process.
-  static func serveAsBroker() -> Int32 { Broker.serve(descriptor: 3) }
+  static func serveAsBroker() -> Int32 { Broker.serve() }
 
   /// Becomes the owner of what lies at `path`; does nothing for a process that is not root.
   static func become(ownerOf path: FilePath, _ what: String) throws {

@@ -6,20 +6,32 @@ import StillModel
 public struct Child: Sendable {
   public let process: Int32
 
-  /// Starts a program with `socket` as its descriptor 3 and nothing else of ours but the standard
-  /// streams; see `still_spawn` for the state that it begins in.
+  /// Starts a program with nothing of ours but the standard streams; see `still_spawn` for the state
+  /// that it begins in.
+  ///
+  /// - Parameters:
+  ///   - input: its stdin, where that is not to be ours.
+  ///   - socket: its descriptor 3, if it is to have one.
   public static func start(
-    _ program: String, _ arguments: [String], environment: [String: String], socket: Int32
+    _ program: String, _ arguments: [String], environment: [String: String],
+    input: OpenFile? = nil, socket: Int32? = nil
   ) throws -> Child {
     var argv: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) }
     argv.append(nil)
     var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0)=\($1)") }
     variables.append(nil)
     defer { for pointer in argv + variables { free(pointer) } }
-    let process = still_spawn(program, argv, variables, socket)
+    let process = still_spawn(
+      program, argv, variables, input?.descriptor ?? -1, socket ?? -1)
     let code = errno
     guard process > 0 else { throw StillError.system("start", program, code) }
     return Child(process: process)
+  }
+
+  /// Its exit status if it has ended; nil while it runs.
+  public func statusIfEnded() -> Int32? {
+    var status: Int32 = 0
+    return waitpid(process, &status, WNOHANG) == process ? still_exit_status(status) : nil
   }
 
   /// Waits for its end: its exit status, or 128 and the signal that ended it.

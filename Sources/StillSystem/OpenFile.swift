@@ -33,6 +33,18 @@ public final class OpenFile: @unchecked Sendable {
     try open(path, in: AT_FDCWD, mode, shown: path)
   }
 
+  /// A pipe: what is written to one end is read from the other.
+  public static func pipe() throws -> (reading: OpenFile, writing: OpenFile) {
+    var ends: [Int32] = [-1, -1]
+    _ = try check("create", "a pipe") { still_pipe(&ends) }
+    return (
+      OpenFile(descriptor: ends[0], path: "pipe"), OpenFile(descriptor: ends[1], path: "pipe")
+    )
+  }
+
+  /// This process's stdin.
+  public static var standardInput: OpenFile { OpenFile(descriptor: STDIN_FILENO, path: "stdin") }
+
   /// Opens a device for writing past the page cache: buffers, sizes and offsets have to be whole
   /// blocks (open(2), "O_DIRECT").
   public static func openDirect(_ path: FilePath) throws -> OpenFile {

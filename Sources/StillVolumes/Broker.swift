@@ -12,13 +12,16 @@ public final class Broker {
   private var snapshots: [ClassicSnapshot] = []
   private var isFrozen = false
 
-  /// Serves the coordinator at the other end of `descriptor` until it goes away.
+  /// Serves the coordinator that started this process, until it goes away.
   ///
   /// - Returns: the exit status of the process.
-  public static func serve(descriptor: Int32) -> Int32 {
+  public static func serve() -> Int32 {
     // A signal must not end it between two steps; the end of the coordinator does.
     Signals.ignoreAll()
-    let channel = Channel(descriptor: descriptor)
+    guard let channel = coordinator() else {
+      Terminal.talk("pgstill: the broker is started by pgstill itself\n")
+      return ExitStatus.usage.rawValue
+    }
     do {
       guard Account.effectiveUser == 0 else {
         throw StillError(
@@ -35,6 +38,17 @@ public final class Broker {
       try? channel.send(message: BrokerReply.failed(failure))
       return failure.status.rawValue
     }
+  }
+
+  /// The coordinator's end: a socket passed on as descriptor 3, or, where sudo is in between and
+  /// passes none on, one whose name comes on stdin. Then only the user who called sudo is served.
+  private static func coordinator() -> Channel? {
+    if let channel = Channel.inherited(3) { return channel }
+    guard let caller = Environment.value("SUDO_UID").flatMap({ UInt32($0) }),
+      let line = try? OpenFile.standardInput.readAll(limit: 4096),
+      let name = String(decoding: line, as: UTF8.self).split(separator: "\n").first
+    else { return nil }
+    return try? NamedSocket.connect(String(name), to: caller)
   }
 
   private init(channel: Channel, lvm: LVM) {

@@ -19,18 +19,50 @@ public final class BrokerClient: SnapshotProvider {
     self.child = child
   }
 
-  /// Starts the broker: this program again, as the user that this process is.
+  /// Starts the broker: this program again. As root that is all; any other user needs sudo's leave
+  /// for it.
   ///
   /// Must be called before root is given up, and before the first thread.
-  public static func start(program: String, arguments: [String]) throws -> BrokerClient {
+  ///
+  /// - Parameter program: the path of this program.
+  /// - Throws: `.precondition` where sudo does not allow it.
+  public static func start(program: FilePath) throws -> BrokerClient {
+    try Account.effectiveUser == 0 ? startAsRoot(program.string) : startWithSudo(program.string)
+  }
+
+  private static func startAsRoot(_ program: String) throws -> BrokerClient {
     let (ours, theirs) = try Channel.pair()
     let kept = ["LVM_SYSTEM_DIR", "DM_DISABLE_UDEV", "PATH", "TERM"]
     var environment = ["LC_ALL": "C", "LVM_SUPPRESS_FD_WARNINGS": "1"]
     for name in kept { environment[name] = Environment.value(name) }
     let child = try Child.start(
-      program, arguments, environment: environment, socket: theirs.descriptor)
+      program, ["broker"], environment: environment, socket: theirs.descriptor)
     theirs.close()
     return BrokerClient(channel: ours, child: child)
+  }
+
+  private static func startWithSudo(_ program: String) throws -> BrokerClient {
+    let socket = try NamedSocket()
+    let (reading, writing) = try OpenFile.pipe()
+    // sudo cleans the environment; it wants a PATH to look for itself.
+    let child = try Child.start(
+      "/usr/bin/sudo", ["-n", "--", program, "broker"],
+      environment: ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin"], input: reading)
+    try reading.close()
+    try writing.writeAll(Array((socket.name + "\n").utf8))
+    try writing.close()
+    while true {
+      if let channel = try socket.accept(from: 0, milliseconds: 100) {
+        return BrokerClient(channel: channel, child: child)
+      }
+      if let status = child.statusIfEnded() {
+        let user = Account.of(user: Account.effectiveUser)?.name ?? "postgres"
+        throw StillError(
+          .precondition, "the broker could not be started as root: sudo gave status \(status)",
+          hint: "Run pgstill as root, or allow this in sudoers: "
+            + "\(user) ALL=(root) NOPASSWD: \(program) broker")
+      }
+    }
   }
 
   /// Lets the broker go: it gives back what it still holds, and ends.

@@ -13,11 +13,27 @@ int still_openat(int folder, const char *name, int flags, mode_t mode);
 int still_open_direct(const char *path);
 
 /// Starts `path` with `argv` and `environment` (both closed by NULL): standard streams inherited,
-/// `socket` passed on as descriptor 3, every other descriptor closed, signal mask and dispositions
+/// but for stdin where `input` is not -1; `socket`, where it is not -1, passed on as descriptor 3;
+/// every other descriptor closed, signal mask and dispositions
 /// as a fresh process has them, in a process group of its own, so that a Ctrl-C at the terminal
 /// reaches the coordinator only, which then ends the child in order.
 /// Returns the process id, or -1 with errno.
-pid_t still_spawn(const char *path, char *const argv[], char *const environment[], int socket);
+pid_t still_spawn(const char *path, char *const argv[], char *const environment[], int input,
+                  int socket);
+
+/// Listens on a socket of this host that has a name but no file (unix(7), "abstract"). Returns the
+/// listening socket, or -1 with errno.
+int still_listen(const char *name);
+
+/// Takes the next connection that comes within `milliseconds`, and says whose it is. Returns it, or
+/// -1 with errno (EAGAIN when none came).
+int still_accept(int listener, int milliseconds, uid_t *peer);
+
+/// Connects to such a socket, and says whose it is. Returns the connection, or -1 with errno.
+int still_connect(const char *name, uid_t *peer);
+
+/// Whether `descriptor` is an open socket.
+int still_is_socket(int descriptor);
 
 /// Sends one message with up to 16 descriptors over a socket; all of it or an error.
 ssize_t still_send(int socket, const void *bytes, size_t count, const int *descriptors,
@@ -33,6 +49,9 @@ ssize_t still_receive(int socket, void *bytes, size_t count, int *descriptors,
 /// On failure returns -1 and leaves the kernel's own words in `reason`.
 int still_mount_detached(const char *kind, const char *source, int nouuid, char *reason,
                          size_t reason_size);
+
+/// pipe2(2), both ends close-on-exec.
+int still_pipe(int ends[2]);
 
 /// syncfs(2).
 int still_syncfs(int descriptor);
