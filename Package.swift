@@ -67,6 +67,11 @@ let package = Package(
       swiftSettings: rules),
     .target(name: "StillTestSupport", dependencies: ["StillEngine"], swiftSettings: rules),
 
+    // What needs device-mapper; scripts/test runs these in the lab.
+    .testTarget(
+      name: "StillLabTests",
+      dependencies: ["StillVolumes", "StillTestSupport", "pgstill", "freeze-trial"],
+      swiftSettings: rules),
     .testTarget(
       name: "StillModelTests", dependencies: ["StillModel", "StillTestSupport"],
       swiftSettings: rules),

@@ -150,9 +150,18 @@ static bool resume_all(struct freeze_window *window) {
   return all;
 }
 
+static bool pause_for_a_test(struct freeze_window *window) {
+  struct timespec rest = {.tv_sec = window->pause_nanoseconds / 1000000000,
+                          .tv_nsec = window->pause_nanoseconds % 1000000000};
+  if (window->pause_nanoseconds > 0 && !window->rehearsing) nanosleep(&rest, NULL);
+  return true;
+}
+
 /// The window itself. True if every origin runs again.
 static bool pass_through(struct freeze_window *window) {
-  if (suspend_all(window) && all_suspended(window) && take_all(window)) all_suspended(window);
+  if (suspend_all(window) && all_suspended(window) && pause_for_a_test(window) &&
+      take_all(window))
+    all_suspended(window);
   return resume_all(window);
 }
 
@@ -198,7 +207,8 @@ void freeze_run(struct freeze_window *window) {
   munlockall();
   sigprocmask(SIG_SETMASK, &before, NULL);
   // Where an origin could not be resumed the guard stays armed and goes on trying.
-  if (resumed && !freeze_guard_dismiss(window))
-    fail(window, window->shared->guard_acted ? FREEZE_GUARD_ACTED : FREEZE_GUARD_LOST, 0, 0);
+  if (resumed && !freeze_guard_dismiss(window)) fail(window, FREEZE_GUARD_LOST, 0, 0);
+  // Whatever else was noticed then, such as origins that ran again, is its doing.
+  if (window->shared->guard_acted) window->outcome = FREEZE_GUARD_ACTED;
   munmap(window->shared, sizeof *window->shared);
 }

@@ -23,6 +23,16 @@ public struct ArchiveSummary: Hashable, Sendable, Codable {
 ///
 /// After an error the archive is of no use; the threads behind it end when the writer is dropped.
 public final class ArchiveWriter {
+  /// How finely times of modification are kept.
+  public enum Times: Sendable {
+    /// Exactly; this costs a PAX record for nearly every member.
+    case nanoseconds
+    /// As pg_basebackup does. Members need PAX records only for attributes, ACLs and long names
+    /// then, and without any the archive is one that `pg_verifybackup --format=tar` (PostgreSQL 18)
+    /// reads: it refuses PAX records (src/fe_utils/astreamer_tar.c).
+    case seconds
+  }
+
   /// The archive's file, its suffix included.
   public let fileName: FilePath
   /// The files of the backup so far, for the manifest.
@@ -34,6 +44,7 @@ public final class ArchiveWriter {
   private let file: OpenFile
   private let tar: TarWriter
   private let names: AccountNames
+  private let times: Times
   private let cancellation: Cancellation?
   private let beginning = ContinuousClock.now
   private var files: UInt64 = 0
@@ -45,10 +56,12 @@ public final class ArchiveWriter {
   public init(
     named name: String, in folder: OpenFolder, compression: Compression, workers: Int,
     checksum: ChecksumAlgorithm, names: AccountNames = AccountNames(),
+    times: Times = .nanoseconds,
     cancellation: Cancellation? = nil, progress: @escaping (UInt64) -> Void = { _ in }
   ) throws {
     self.folder = folder
     self.names = names
+    self.times = times
     self.cancellation = cancellation
     fileName = FilePath(name + ".tar" + compression.fileSuffix)
     file = try folder.file(fileName, .create(permissions: 0o600))
@@ -84,7 +97,7 @@ public final class ArchiveWriter {
     member.modifiedSeconds = modified
     if let like {
       (member.owner, member.group) = (like.owner, like.group)
-      nameOwners(&member)
+      complete(&member)
     }
     let sum = try tar.add(member, content: content)
     note(inManifest, UInt64(content.count), modified, sum)
@@ -93,7 +106,7 @@ public final class ArchiveWriter {
   /// Adds an empty folder.
   public func addFolder(_ path: FilePath, like metadata: FileMetadata) throws {
     var member = TarMember(path: path, kind: .folder, metadata)
-    nameOwners(&member)
+    complete(&member)
     try tar.add(member)
   }
 
@@ -115,7 +128,7 @@ public final class ArchiveWriter {
     switch entry.kind {
     case .folder(let folder):
       var member = TarMember(path: path, kind: .folder, entry.metadata)
-      nameOwners(&member)
+      complete(&member)
       if let folder {
         let shown = folder.path.string
         member.attributes = try folder.extendedAttributes()
@@ -125,7 +138,7 @@ public final class ArchiveWriter {
       try tar.add(member)
     case .link(let target):
       var member = TarMember(path: path, kind: .link(target: target), entry.metadata)
-      nameOwners(&member)
+      complete(&member)
       try tar.add(member)
     case .file:
       guard let source = try entry.open(isFrozen: tree.isFrozen) else { return }
@@ -152,7 +165,7 @@ public final class ArchiveWriter {
     // Of the open file, not of the name: a live one may have been replaced meanwhile.
     let metadata = try source.metadata()
     var member = TarMember(path: path, kind: .file, metadata)
-    nameOwners(&member)
+    complete(&member)
     member.attributes = try source.extendedAttributes()
     member.accessList = try AccessLists.access(
       of: source.descriptor, shown: source.path.string)
@@ -169,7 +182,8 @@ public final class ArchiveWriter {
         checksum: checksum))
   }
 
-  private func nameOwners(_ member: inout TarMember) {
+  private func complete(_ member: inout TarMember) {
+    if times == .seconds { member.modifiedNanoseconds = 0 }
     member.ownerName = names.user(member.owner)
     member.groupName = names.group(member.group)
   }

@@ -54,7 +54,9 @@ final class ZstdCompressor: BlockCompressor {
   }
 }
 
-/// Each block becomes a gzip member (RFC 1952).
+/// Each block becomes a gzip member (RFC 1952). gzip, tar and zlib's own functions read all members;
+/// `pg_verifybackup --format=tar` of PostgreSQL 18 does not come to an end when there is more than
+/// one, so for that program an archive has to be compressed with zstd or not at all.
 final class GzipCompressor: BlockCompressor {
   private let compressor: OpaquePointer
 

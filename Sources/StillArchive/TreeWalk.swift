@@ -5,7 +5,7 @@ import SystemPackage
 /// Something that a `TreeWalk` came to.
 public struct TreeEntry {
   public enum Kind {
-    /// Open, unless it is only to be made: a folder that is empty in the backup.
+    /// Open, unless it only is to be made: in the backup there is a folder, here is none.
     case folder(OpenFolder?)
     case file
     case link(target: [UInt8])
@@ -179,21 +179,24 @@ public struct TreeWalk {
     guard metadata.kind == .folder || metadata.kind == .link else {
       return try enter(folder, name, at: path)
     }
-    if let graft = tree.grafts[path] {
-      usedGrafts.insert(path)
-      metadata = try graft.metadata()
-    } else if metadata.kind == .link {
+    var inner: OpenFolder?
+    if metadata.kind == .link {
       metadata.kind = .folder
       metadata.mode = rootMode
       metadata.size = 0
+    } else {
+      guard let opened = try openFolder(folder, name, at: path) else { return }
+      metadata = try opened.metadata()
+      inner = opened
     }
     remarks.leftOut.append(.init(path: path, reason: reason))
     var entry = TreeEntry(
-      path: path, kind: .folder(nil), metadata: metadata, parent: folder, name: name)
+      path: path, kind: .folder(inner), metadata: metadata, parent: folder, name: name)
     try visit(entry)
+    entry.kind = .folder(nil)
     entry.metadata.mode = rootMode
-    for inner in kept {
-      entry.path = path.appending(inner)
+    for name in kept {
+      entry.path = path.appending(name)
       try visit(entry)
     }
   }

@@ -9,10 +9,11 @@ public struct UnpackSummary: Hashable, Sendable {
   public var links: UInt64 = 0
   /// Content of the files.
   public var bytes: UInt64 = 0
-  /// Files and folders that belong to the user who unpacked, because giving them to their owner
-  /// needs rights that the process does not have.
+  /// Members that belong to the user who unpacked, because the process may not give them to their
+  /// owner.
   public var ownersNotKept: UInt64 = 0
-  /// Extended attributes beyond the class `user` that the process may not set, `name on path`.
+  /// Extended attributes and ACLs that the process may not set, or that the file system does not
+  /// have: why, one sentence each.
   public var attributesNotKept: [String] = []
 }
 
@@ -35,8 +36,8 @@ public struct UnpackOptions {
 
 /// Unpacks an archive into an empty folder and puts everything on the disk.
 ///
-/// Owners are kept as far as the process may: by name where this host knows the name, else by
-/// number. Nothing outside of `folder` is touched, whatever the archive says: no path may lead out,
+/// Owners, attributes and ACLs are kept as far as process and file system allow, owners by name where
+/// this host knows the name, else by number; the summary says what was not. Nothing outside of `folder` is touched, whatever the archive says: no path may lead out,
 /// no link is followed, no existing file is overwritten.
 ///
 /// - Throws: `.copying` for a damaged archive, for a file whose size or checksum is not what the

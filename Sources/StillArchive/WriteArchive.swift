@@ -9,10 +9,12 @@ import StillSystem
 public func writeArchive(
   named name: String, in folder: OpenFolder, compression: Compression, workers: Int,
   from tree: SourceTree, manifest: inout [ManifestFile], checksum: ChecksumAlgorithm,
-  cancellation: Cancellation? = nil, progress: @escaping (UInt64) -> Void = { _ in }
+  times: ArchiveWriter.Times = .nanoseconds, cancellation: Cancellation? = nil,
+  progress: @escaping (UInt64) -> Void = { _ in }
 ) throws -> (summary: ArchiveSummary, remarks: WalkRemarks) {
   let writer = try ArchiveWriter(
     named: name, in: folder, compression: compression, workers: workers, checksum: checksum,
+    times: times,
     cancellation: cancellation, progress: progress)
   let remarks = try writer.add(tree)
   let summary = try writer.finish()

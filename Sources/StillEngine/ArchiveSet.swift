@@ -31,9 +31,11 @@ final class ArchiveSet {
   /// Writes the archive `name`, which `body` fills.
   func write(_ name: String, _ body: (ArchiveWriter) throws -> Void) throws {
     let observer = observer
+    // Whole seconds: pg_verifybackup refuses tar archives with the PAX records that fractions need.
     let archive = try ArchiveWriter(
       named: name, in: folder, compression: compression, workers: workers, checksum: .sha256,
-      names: names, cancellation: cancellation, progress: { observer.advanced(bytes: $0) })
+      names: names, times: .seconds, cancellation: cancellation,
+      progress: { observer.advanced(bytes: $0) })
     try body(archive)
     summaries.append(try archive.finish())
     manifest += archive.manifest

@@ -35,7 +35,8 @@ func copy(
   let wal = try FrozenWAL.examine(walFolder, data.control, flushed: frozen.lsnBefore)
   observer.expects(bytes: try usedBytes(frozen, plan))
 
-  let exclusions = Exclusions(majorVersion: data.majorVersion)
+  let exclusions = Exclusions(
+    majorVersion: data.majorVersion, isCleanlyShutDown: data.control.state.isShutDown)
   try archives.write("base") { archive in
     try archive.add(try dataTree(data, exclusions, frozen, plan.layout))
   }

@@ -17,7 +17,8 @@ public struct Exclusions: Sendable {
     case prefix(String)
     /// Relations of sessions' temporary tables, in a database's folder.
     case temporaryRelations
-    /// All forks but `_init` of a relation that has an `_init` fork, in a database's folder.
+    /// All forks but `_init` of a relation that has an `_init` fork, in a database's folder. Only
+    /// recovery makes the others anew; see `init`.
     case unloggedRelations
   }
 
@@ -81,10 +82,17 @@ public struct Exclusions: Sendable {
   private let temporary: Verdict
   private let unlogged: Verdict
 
-  /// The rules for a major version of PostgreSQL, 13 and up. The content of the folders
+  /// The rules for a major version of PostgreSQL, 13 and up.
+  ///
+  /// `isCleanlyShutDown` says that the control file to be copied has the state "shut down". A server
+  /// that starts from it does no recovery, and only recovery gives unlogged tables their main fork
+  /// back (src/backend/storage/file/reinit.c, ResetUnloggedRelations): without it the tables could
+  /// not be opened, so they are kept then, content and all.
+  ///
+  /// The content of the folders
   /// `furtherEmptied` of the data directory is left out as well, such as what
   /// `stats_temp_directory` names (PostgreSQL 14 and older).
-  public init(majorVersion: Int, furtherEmptied: [FilePath] = []) {
+  public init(majorVersion: Int, isCleanlyShutDown: Bool, furtherEmptied: [FilePath] = []) {
     var emptied: [FilePath: Verdict] = [:]
     var exact: [[UInt8]: Verdict] = [:]
     var prefixes: [([UInt8], Verdict)] = []
@@ -98,7 +106,7 @@ public struct Exclusions: Sendable {
       case .name(let name): exact[Array(name.utf8)] = leaveOut
       case .prefix(let prefix): prefixes.append((Array(prefix.utf8), leaveOut))
       case .temporaryRelations: temporary = leaveOut
-      case .unloggedRelations: unlogged = leaveOut
+      case .unloggedRelations: unlogged = isCleanlyShutDown ? .keep : leaveOut
       }
     }
     for path in furtherEmptied {

@@ -12,9 +12,6 @@ public struct ExtendedAttribute: Hashable, Sendable {
     self.name = name
     self.value = value
   }
-
-  /// Attributes of the class `user` belong to the file's owner; others need rights to be set.
-  public var isUserClass: Bool { name.starts(with: Array("user.".utf8)) }
 }
 
 extension OpenFile {

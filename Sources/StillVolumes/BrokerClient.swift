@@ -32,7 +32,7 @@ public final class BrokerClient: SnapshotProvider {
 
   private static func startAsRoot(_ program: String) throws -> BrokerClient {
     let (ours, theirs) = try Channel.pair()
-    let kept = ["LVM_SYSTEM_DIR", "DM_DISABLE_UDEV", "PATH", "TERM"]
+    let kept = ["LVM_SYSTEM_DIR", "DM_DISABLE_UDEV", "PATH", "TERM"] + TestHooks.variables
     var environment = ["LC_ALL": "C", "LVM_SUPPRESS_FD_WARNINGS": "1"]
     for name in kept { environment[name] = Environment.value(name) }
     let child = try Child.start(

@@ -16,6 +16,7 @@ struct FreezeWindow {
     defer { window.deallocate() }
     window.pointee.control = control.descriptor
     window.pointee.deadline_nanoseconds = Int64(deadline * 1e9)
+    window.pointee.pause_nanoseconds = TestHooks.pauseInFreezeWindow
     for snapshot in snapshots {
       guard freeze_add_origin(window, snapshot.facts.origin.deviceName) == 0,
         freeze_add_resume(window, snapshot.device.name) == 0

@@ -63,10 +63,15 @@ struct LVMOutput {
   /// Touched by the broker's one thread only: `lvm2_run` calls the log function before it returns.
   nonisolated(unsafe) static var shared = LVMOutput()
 
+  /// LVM's flag for what goes to stderr (lib/log/log.h, _LOG_STDERR). Warnings have the level of a
+  /// report's lines and this flag, and must not get in among them.
+  private static let talk: Int32 = 0x80
+
   /// Levels of lvm2cmd.h in the lower three bits, flags above; reports come as level "print".
   static func take(level: Int32, _ message: String) {
     switch level & 7 {
-    case LVM2_LOG_PRINT: shared.printed.append(message)
+    case LVM2_LOG_PRINT:
+      if level & talk == 0 { shared.printed.append(message) }
     case LVM2_LOG_FATAL, LVM2_LOG_ERROR:
       shared.complaints.append(message.trimmingPrefix { $0 == " " }.description)
     default: break

@@ -33,6 +33,18 @@ import Testing
     try root.makeLink("raw link", to: [0xFF, 0xFE])
     try Program.run("mkdir", "-m", "1750", "sticky", in: root.path.string)
     try Program.run("mkdir", "-m", "500", "locked", in: root.path.string)
+    let attributed = try root.file("small")
+    try attributed.setExtendedAttribute(
+      .init(name: Array("user.binary".utf8), value: [0, 0xFF, UInt8(ascii: "="), 10]))
+    try attributed.setExtendedAttribute(.init(name: Array("user.empty".utf8), value: []))
+    try root.folder("sticky").setExtendedAttribute(
+      .init(name: Array("user.note".utf8), value: sampleBytes(2000)))
+    // A user with a name, and numbers that nobody has.
+    try Program.run(
+      "setfacl", "-m", "u:daemon:rwx,u:54321:r--,g:sys:-w-,m::rw-", "one block", "locked",
+      in: root.path.string)
+    try Program.run(
+      "setfacl", "-d", "-m", "u:daemon:r-x,g:54322:r--", "sticky", in: root.path.string)
     try root.setPermissions("small", 0o4751)
     try root.setModified("small", seconds: 1_000_000_000, nanoseconds: 123_456_789)
     try root.setModified("empty", seconds: -2, nanoseconds: 500_000_000)
@@ -61,6 +73,8 @@ import Testing
     #expect(try listing(target) == listing(source))
     #expect(summary.files == 9)
     #expect(summary.links == 3)
+    #expect(try listing(source).contains { $0.contains("user:daemon:rwx:1") })
+    #expect(try listing(source).contains { $0.contains("group:54322:r--") })
   }
 
   @Test(arguments: compressions) func isReadByGNUTar(_ compression: Compression) throws {

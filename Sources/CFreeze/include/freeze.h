@@ -60,6 +60,9 @@ struct freeze_window {
   int control;
   int64_t deadline_nanoseconds;
 
+  /// How long to wait with everything suspended; 0 but in tests of the guard.
+  int64_t pause_nanoseconds;
+
   uint32_t origin_count;
   char origins[FREEZE_MAX_ORIGINS][DM_NAME_LEN];
   uint32_t take_count;

@@ -1,0 +1,100 @@
+import StillModel
+import StillSystem
+import SystemPackage
+import Testing
+
+@testable import StillArchive
+
+@Suite struct CompressionPipelineTests {
+  private func compress(
+    _ content: [UInt8], _ compression: Compression, workers: Int, blockSize: Int = 64 << 10
+  ) throws -> [UInt8] {
+    let temporary = try TemporaryFolder()
+    let pipeline = try CompressionPipeline(
+      output: try temporary.file("out", .create(permissions: 0o600)), compression: compression,
+      workers: workers, blockSize: blockSize)
+    // In pieces that do not fit the blocks.
+    var rest = content[...]
+    while !rest.isEmpty {
+      try rest.prefix(10_007).withUnsafeBytes { try pipeline.append($0) }
+      rest = rest.dropFirst(10_007)
+    }
+    #expect(try pipeline.finish().bytes == UInt64(try temporary.read("out").count))
+    return try temporary.read("out")
+  }
+
+  @Test(arguments: RoundTripTests.compressions) func bytesDoNotDependOnWorkers(
+    _ compression: Compression
+  ) throws {
+    let content = sampleBytes(1_000_000)
+    let one = try compress(content, compression, workers: 1)
+    #expect(try compress(content, compression, workers: 4) == one)
+    #expect(try compress(content, compression, workers: 4) == one)
+  }
+
+  @Test(arguments: [("zstd", Compression.zstd(level: 3)), ("gzip", .gzip(level: 9))])
+  func programsUndoIt(_ program: String, _ compression: Compression) throws {
+    let temporary = try TemporaryFolder()
+    let content = sampleBytes(300_000)
+    let name = "file" + compression.fileSuffix
+    try temporary.write(try compress(content, compression, workers: 2), to: name)
+    try Program.run(program, "-t", name, in: temporary.path)
+    #expect(try Program.run(program, "-dc", name, in: temporary.path) == content)
+  }
+
+  @Test func anEmptyStreamIsAnEmptyFile() throws {
+    #expect(try compress([], .zstd(level: 1), workers: 2).isEmpty)
+  }
+
+  @Test(arguments: RoundTripTests.compressions) func aFullDiskIsWhatIsThrown(
+    _ compression: Compression
+  ) throws {
+    let pipeline = try CompressionPipeline(
+      output: try OpenFile.open("/dev/full", .update(permissions: 0o600)),
+      compression: compression, workers: 3, blockSize: 4096)
+    let content = sampleBytes(4096)
+    // More than all blocks together, so that waiting for one has to end too.
+    let error = #expect(throws: StillError.self) {
+      for _ in 0..<1000 { try content.withUnsafeBytes { try pipeline.append($0) } }
+      _ = try pipeline.finish()
+    }
+    #expect(error?.message == "cannot write /dev/full: No space left on device")
+    #expect(error?.hint != nil)
+  }
+
+  @Test func aFullDiskAtTheEndIsThrownByFinish() throws {
+    let pipeline = try CompressionPipeline(
+      output: try OpenFile.open("/dev/full", .update(permissions: 0o600)), compression: .none,
+      workers: 1)
+    try [1, 2, 3].withUnsafeBytes { try pipeline.append($0) }
+    #expect(throws: StillError.self) { _ = try pipeline.finish() }
+  }
+
+  @Test func cancellingEndsIt() throws {
+    let temporary = try TemporaryFolder()
+    let cancellation = Cancellation()
+    let pipeline = try CompressionPipeline(
+      output: try temporary.file("out", .create(permissions: 0o600)),
+      compression: .zstd(level: 1), workers: 2, blockSize: 4096, cancellation: cancellation)
+    let reason = StillError(.overflow, "the snapshot overflowed")
+    let content = sampleBytes(10_000)
+    try content.withUnsafeBytes { try pipeline.append($0) }
+    cancellation.cancel(reason)
+    cancellation.cancel(StillError(.failed, "too late"))
+    let error = #expect(throws: StillError.self) {
+      try content.withUnsafeBytes { try pipeline.append($0) }
+    }
+    #expect(error == reason)
+  }
+
+  @Test func aPipelineThatIsDroppedEnds() throws {
+    let temporary = try TemporaryFolder()
+    let content = sampleBytes(100_000)
+    for round in 0..<20 {
+      let pipeline = try CompressionPipeline(
+        output: try temporary.file("\(round)", .create(permissions: 0o600)),
+        compression: .gzip(level: 1), workers: 4, blockSize: 4096)
+      try content.withUnsafeBytes { try pipeline.append($0) }
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import Foundation
+import StillTestSupport
+import Testing
+
+extension LabTests {
+  @Suite(.serialized)
+  struct FreezeTests {
+    private let places = ["vg0/data=/mnt/data", "vg1/tbs=/mnt/tbs", "vg0/wal=/mnt/wal"]
+
+    @Test func frozenSetsAreOfOneInstantAndPlainOnesAreTorn() throws {
+      try Lab.cluster()
+      let frozen = try Tool.run([Lab.executable("freeze-trial"), "--windows", "10"] + places)
+      print(frozen.output)
+      #expect(frozen.status == 0, "\(frozen.output) \(frozen.talk)")
+      #expect(frozen.output.contains("torn: 0 of 10"))
+
+      let plain = try Tool.run(
+        [Lab.executable("freeze-trial"), "--control", "--windows", "10"] + places)
+      print(plain.output)
+      let line = try #require(plain.output.split(separator: "\n").last)
+      let torn = try #require(line.split(separator: " ").dropFirst().first.flatMap { Int($0) })
+      #expect(torn >= 6, "the control shows nothing: \(plain.output)")
+      #expect(try Lab.snapshots() == [])
+    }
+
+    @Test func theGuardEndsAWindowThatPassesItsDeadline() throws {
+      try Lab.cluster()
+      let repository = try Lab.newFolder("repo")
+      let began = Date()
+      let backup = try Lab.pgstill(
+        "backup", "--pgdata", Lab.dataDirectory, "--repo", repository, "--freeze-deadline", "1",
+        hooks: ["PGSTILL_TEST_FREEZE_PAUSE_MS": "6000"])
+      #expect(Date().timeIntervalSince(began) > 6, "the hook did not hold the window open")
+      #expect(backup.status == 13)
+      #expect(backup.talk.contains("passed its deadline"))
+      #expect(backup.talk.contains("hint: "))
+      try expectNothingLeft(repository)
+    }
+
+    @Test func writersWaitNoLongerThanTheDeadline() throws {
+      try Lab.cluster()
+      let repository = try Lab.newFolder("repo")
+      try Tool.demand("rm", "-f", "/mnt/data/heartbeat")
+      let heart = try Background(
+        "while sleep 0.05; do date +%s.%N >>/mnt/data/heartbeat; sync /mnt/data/heartbeat; done")
+      defer { heart.end() }
+      _ = try Lab.pgstill(
+        "backup", "--pgdata", Lab.dataDirectory, "--repo", repository, "--freeze-deadline", "2",
+        hooks: ["PGSTILL_TEST_FREEZE_PAUSE_MS": "9000"])
+      heart.end()
+      let beats = try String(contentsOfFile: "/mnt/data/heartbeat", encoding: .utf8)
+        .split(separator: "\n").compactMap { Double($0) }
+      let longest = zip(beats, beats.dropFirst()).map { $1 - $0 }.max() ?? 0
+      #expect(longest > 1.9, "the window did not hold anybody: \(longest)")
+      #expect(longest < 6, "held for \(longest) s with a deadline of 2 s")
+      try Tool.demand("rm", "-f", "/mnt/data/heartbeat")
+    }
+
+    @Test func theGuardEndsTheWindowOfABrokerThatWasKilled() throws {
+      try Lab.cluster()
+      let repository = try Lab.newFolder("repo")
+      let backup = try Background(
+        "exec env PGSTILL_TEST_FREEZE_PAUSE_MS=20000 \(Lab.executable("pgstill")) backup "
+          + "--pgdata \(Lab.dataDirectory) --repo \(repository) --freeze-deadline 15")
+      defer { backup.end() }
+      try waitUntil("everything is suspended") { try Lab.suspendedDevices().count >= 3 }
+      try Tool.demand("pkill", "-KILL", "-f", "pgstill broker")
+      try waitUntil("everything runs again") { try Lab.suspendedDevices().isEmpty }
+      #expect(backup.wait() == 13)
+      #expect(try Lab.sql("select 1") == "1")
+      // What the dead broker has left goes with the next run.
+      #expect(try Lab.snapshots().count == 3)
+      let next = try Lab.pgstill("backup", "--pgdata", Lab.dataDirectory, "--repo", repository)
+      #expect(next.status == 0, "\(next.talk)")
+      #expect(try Lab.snapshots() == [])
+    }
+
+    private func expectNothingLeft(_ repository: String) throws {
+      #expect(try Lab.snapshots() == [])
+      #expect(try Lab.suspendedDevices() == [])
+      #expect(try Tool.demand("find", repository, "-name", "*.tar*") == "")
+      #expect(try Lab.sql("select 1") == "1")
+    }
+  }
+}

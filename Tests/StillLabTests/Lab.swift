@@ -1,0 +1,88 @@
+import Foundation
+import StillModel
+import StillTestSupport
+import Synchronization
+import SystemPackage
+import Testing
+
+/// The lab that these tests run in: real LVM, device-mapper and file systems, and a cluster on three
+/// volumes that they share. `scripts/test` brings them there.
+enum Lab {
+  static let isHere = Environment["LAB"] != nil
+  static let reason: Comment = "needs device-mapper: scripts/test runs it in the lab"
+
+  static let dataDirectory = "/mnt/data/pg"
+  static let tablespace = "/mnt/tbs/space"
+
+  /// Volumes and a running cluster, made by the first test that asks.
+  static func cluster() throws {
+    try built.withLock { built in
+      guard !built else { return }
+      built = true
+      try Tool.demand(helper("volumes"))
+      try Tool.demand(helper("cluster"), variable("LAB_TEMPLATE"))
+      // Others have to find their way to what is mounted there.
+      try Tool.demand("chmod", "755", "/mnt")
+    }
+  }
+
+  private static let built = Mutex(false)
+
+  static func helper(_ name: String) throws -> String { try variable("LAB") + "/" + name }
+
+  static func variable(_ name: String) throws -> String {
+    guard let value = Environment[name] else { throw Trouble("\(name) is not set") }
+    return value
+  }
+
+  /// A folder of postgres' on none of the cluster's volumes.
+  static func newFolder(_ stem: String) throws -> String {
+    let path = "/mnt/\(stem)-\(UUID().uuidString.prefix(8))"
+    try Tool.demand("install", "-d", "-o", "postgres", "-g", "postgres", "-m", "700", path)
+    return path
+  }
+
+  /// Runs pgstill as root, as a timer would.
+  static func pgstill(_ words: String..., hooks: [String: String] = [:]) throws -> Tool.Outcome {
+    let variables = hooks.map { "\($0)=\($1)" }
+    return try Tool.run(["env"] + variables + [executable("pgstill")] + words)
+  }
+
+  /// A program of the build under test.
+  static func executable(_ name: String) -> String {
+    FilePath(CommandLine.arguments[0]).removingLastComponent().appending(name).string
+  }
+
+  /// The snapshots that are there, by LVM's own words.
+  static func snapshots() throws -> [String] {
+    try Tool.demand("lvs", "--noheadings", "-o", "lv_name", "-S", "origin!=\"\"")
+      .split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
+  }
+
+  /// The devices that are suspended now.
+  static func suspendedDevices() throws -> [String] {
+    try Tool.demand("dmsetup", "info", "-c", "--noheadings", "-o", "name,suspended")
+      .split(separator: "\n").filter { $0.hasSuffix("Suspended") && !$0.hasSuffix("Not Suspended") }
+      .map(String.init)
+  }
+
+  /// SQL on the cluster; what it printed.
+  static func sql(_ text: String, port: Int = 5432) throws -> String {
+    try Tool.demand(
+      "runuser", "-u", "postgres", "--", "psql", "-p", "\(port)", "-XAtq", "-v", "ON_ERROR_STOP=1",
+      "-c", text
+    ).trimmingCharacters(in: .whitespacesAndNewlines)
+  }
+
+  /// What a published backup's `--json` says, by the path of keys.
+  static func json(_ text: String) throws -> [String: Any] {
+    guard let value = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+    else { throw Trouble("not a JSON object: \(text)") }
+    return value
+  }
+}
+
+/// The environment of the tests.
+enum Environment {
+  static subscript(_ name: String) -> String? { ProcessInfo.processInfo.environment[name] }
+}
