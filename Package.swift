@@ -81,5 +81,18 @@ let package = Package(
     .testTarget(
       name: "StillArchiveTests", dependencies: ["StillArchive", "StillTestSupport"],
       swiftSettings: rules),
+    .testTarget(
+      name: "StillSystemTests", dependencies: ["StillSystem", "StillTestSupport"],
+      swiftSettings: rules),
+    .testTarget(
+      name: "StillVolumesTests", dependencies: ["StillVolumes", "StillTestSupport"],
+      swiftSettings: rules),
+    .testTarget(
+      name: "StillEngineTests", dependencies: ["StillEngine", "StillTestSupport"],
+      swiftSettings: rules),
+    // These run the program itself.
+    .testTarget(
+      name: "StillCommandsTests", dependencies: ["StillCommands", "StillTestSupport", "pgstill"],
+      swiftSettings: rules),
   ]
 )

@@ -48,6 +48,7 @@ func copy(
     }
   }
   try archives.write("pg_wal") { archive in
+    try archive.addFolder("", like: try walFolder.metadata())
     try archive.addFolder("archive_status", like: try walFolder.metadata())
     for name in wal.files { try archive.add(try walFolder.file(name), as: name) }
   }

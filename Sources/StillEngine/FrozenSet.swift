@@ -34,8 +34,9 @@ func withFrozenSet<Result>(
   _ body: (FrozenSet) throws -> Result
 ) throws -> (Result, ReleaseReport) {
   var outcome: Swift.Result<Result, any Error>
+  var snapshots: [SnapshotFacts] = []
   do {
-    let snapshots = try log.run(.prepare, failsAs: .volumes) {
+    snapshots = try log.run(.prepare, failsAs: .volumes) {
       try provider.prepare(
         plan.id, plan.volumes.map { SnapshotRequest(origin: $0.origin, size: $0.snapshotSize) })
     }
@@ -45,7 +46,7 @@ func withFrozenSet<Result>(
       let lsn = try cluster.session.flushLSN()
       return (lsn, try provider.freeze(deadline: deadline))
     }
-    let roots = try provider.open()
+    let roots = try phase("opening the snapshots", failsAs: .volumes) { try provider.open() }
     let watch = try FillWatch(provider, observer, cancellation)
     let frozen = FrozenSet(
       report: report, snapshots: snapshots, lsnBefore: lsn, watch: watch,
@@ -66,8 +67,8 @@ func withFrozenSet<Result>(
     return (
       result,
       ReleaseReport(
-        left: plan.volumes.map {
-          .init(snapshot: $0.origin, reason: (failure as? StillError)?.message ?? "\(failure)")
+        left: snapshots.map {
+          .init(snapshot: $0.snapshot, reason: (failure as? StillError)?.message ?? "\(failure)")
         })
     )
   case (.failure(let failure), let release):

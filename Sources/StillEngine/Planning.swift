@@ -96,11 +96,7 @@ extension BackupPlan {
   /// Each byte that is written to an origin while it is snapshotted costs room in its snapshot.
   private static func requireRepositoryElsewhere(_ path: FilePath, _ volumes: [Volume]) throws {
     let existing = try? OpenFolder.open(path)
-    let folder =
-      try existing
-      ?? phase("opening the repository", failsAs: .precondition) {
-        try OpenFolder.open(path.removingLastComponent())
-      }
+    let folder = try existing ?? Repository.parentFolder(of: path)
     let device = try folder.metadata().device
     guard let volume = volumes.first(where: { $0.fileSystem.device == device }) else { return }
     throw StillError(

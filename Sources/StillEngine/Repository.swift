@@ -24,15 +24,25 @@ public struct Repository {
   /// - Throws: `.precondition` where it cannot be written.
   public static func openForWriting(_ path: FilePath) throws -> Repository {
     let name = FilePath(root: nil, path.components.suffix(1))
-    let parent = try phase("opening the repository", failsAs: .precondition) {
-      try OpenFolder.open(path.removingLastComponent())
-    }
+    let parent = try parentFolder(of: path)
     if try parent.metadataIfPresent(of: name) == nil {
       do { try parent.makeFolder(name, permissions: 0o700) } catch {
         throw notWritable(path, error)
       }
     }
     return try open(path)
+  }
+
+  /// The folder that a new repository is made in.
+  static func parentFolder(of path: FilePath) throws -> OpenFolder {
+    do {
+      return try OpenFolder.open(path.removingLastComponent())
+    } catch var failure as StillError {
+      failure.status = .precondition
+      failure.message = "the repository \(path) cannot be made: " + failure.message
+      failure.hint = "Make the folder above it first, or name another --repo."
+      throw failure
+    }
   }
 
   /// The names of the clusters that have backups here.

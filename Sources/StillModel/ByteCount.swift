@@ -21,7 +21,7 @@ public enum ByteCount {
       "": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40,
     ]
     var suffix = lower.dropFirst(number.count)
-    if suffix.count > 1, suffix.hasSuffix("ib") { suffix = suffix.dropLast(2) }
+    if suffix.count > 2, suffix.hasSuffix("ib") { suffix = suffix.dropLast(2) }
     guard let factor = factors[String(suffix)], let value = Double(number), value >= 0 else {
       return nil
     }

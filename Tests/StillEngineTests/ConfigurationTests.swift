@@ -1,0 +1,49 @@
+import StillEngine
+import StillModel
+import StillSystem
+import StillTestSupport
+import SystemPackage
+import Testing
+
+/// Configuration outside the data directory, as Debian has it.
+@Suite struct ConfigurationTests {
+  @Test("It has an archive of its own, includes too, and comes back with --config-dir")
+  func outside() throws {
+    let host = try FakeHost(etc: true)
+    let etc = try #require(host.etc)
+    let place = try TestFolder(on: .disk, owner: FakeHost.owner)
+    let result = try host.backUp(host.request(place.path.appending("repo")))
+    let files = ["extra.conf", "pg_hba.conf", "pg_ident.conf", "postgresql.conf"].map {
+      "\(etc)/\($0)"
+    }
+    #expect(result.record.configuration == files)
+    #expect(result.record.missing == [])
+
+    let archive = result.path.appending("config.tar.zst").string
+    let unpacked = try TestFolder(on: .disk)
+    let tar = try Tool.run(["tar", "-xpf", archive, "-C", unpacked.path.string])
+    #expect(tar.status == 0 && tar.talk == "")
+    for file in files {
+      #expect(
+        try Tool.demand("cat", unpacked.path.string + file) == (try Tool.demand("cat", file)))
+    }
+
+    let backup = try Repository.open(place.path.appending("repo")).onlyCluster().backup("latest")
+    #expect(try verify(backup, Recorder(), Cancellation()).problems == [])
+    var request = RestoreRequest(target: place.path.appending("data"))
+    request.tablespaceMapping = [(host.tablespace, place.path.appending("space"))]
+    let without = try restore(request, of: backup, Recorder(), Cancellation())
+    #expect(without.notes.count == 1)
+    #expect(without.notes.first?.contains(archive) == true, "it says where the configuration is")
+
+    request.target = place.path.appending("again")
+    request.tablespaceMapping = [(host.tablespace, place.path.appending("space again"))]
+    request.configurationFolder = place.path.appending("etc")
+    let with = try restore(request, of: backup, Recorder(), Cancellation())
+    #expect(with.notes == [])
+    for file in files {
+      #expect(
+        try Tool.demand("cat", "\(place.path)/etc\(file)") == (try Tool.demand("cat", file)))
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import StillModel
+import StillSystem
+import StillTestSupport
+import SystemPackage
+import Testing
+
+/// What sysfs says of a device, in folders that look like it.
+@Suite struct BlockDevicesTests {
+  private let folder: TestFolder
+  private let device = DeviceNumber(major: 253, minor: 7)
+
+  init() throws { folder = try TestFolder(on: .disk) }
+
+  private func write(_ text: String, _ name: String) throws {
+    let path = folder.path.pushing(FilePath("dev/block/\(device)/\(name)"))
+    try Tool.demand("mkdir", "-p", path.removingLastComponent().string)
+    let file = try OpenFile.open(path, .create(permissions: 0o644))
+    try file.writeAll(Array(text.utf8))
+    try file.close()
+  }
+
+  private var carrier: BlockDevices.Carrier { BlockDevices.carrier(of: device, sysfs: folder.path) }
+
+  private var words: String? { if case .other(let text) = carrier { text } else { nil } }
+
+  @Test("A logical volume is known by LVM's UUID and the kernel's name")
+  func logicalVolume() throws {
+    try write("vg--a-data--1\n", "dm/name")
+    try write("LVM-" + String(repeating: "x", count: 64) + "\n", "dm/uuid")
+    #expect(carrier == .logicalVolume(VolumeName(group: "vg-a", volume: "data-1")))
+  }
+
+  @Test("A hidden layer of a logical volume is none")
+  func hidden() throws {
+    try write("vg0-data-real\n", "dm/name")
+    try write("LVM-" + String(repeating: "x", count: 64) + "-real\n", "dm/uuid")
+    #expect(words?.contains("/dev/mapper/vg0-data-real") == true)
+  }
+
+  @Test("An encrypted layer is called by its name")
+  func encrypted() throws {
+    try write("luks-home\n", "dm/name")
+    try write("CRYPT-LUKS2-0123-luks-home\n", "dm/uuid")
+    #expect(words?.contains("encrypted") == true)
+    #expect(words?.contains("/dev/mapper/luks-home") == true)
+  }
+
+  @Test("Another layer is called by its kind")
+  func multipath() throws {
+    try write("mpatha\n", "dm/name")
+    try write("mpath-360000\n", "dm/uuid")
+    #expect(words?.contains("(mpath)") == true)
+  }
+
+  @Test("A partition, a RAID and a disk say what they are")
+  func others() throws {
+    #expect(words == "it is not on a block device")
+    try write("1024\n", "size")
+    #expect(words == "it is a disk, not a logical volume")
+    try write("raid1\n", "md/level")
+    #expect(words?.contains("RAID") == true)
+    try write("3\n", "partition")
+    #expect(words?.contains("partition 3") == true)
+  }
+
+  @Test(
+    "The kernel's name doubles each hyphen, and is read back",
+    arguments: [
+      ("vg0/data", "vg0-data"), ("vg-0/data", "vg--0-data"), ("vg0/da-ta", "vg0-da--ta"),
+      ("a-/b", "a---b"), ("a-b-c/d-e", "a--b--c-d--e"),
+    ])
+  func deviceNames(_ text: String, _ device: String) throws {
+    let name = try #require(VolumeName(text))
+    #expect(name.deviceName == device)
+    #expect(VolumeName(deviceName: device) == name)
+  }
+
+  @Test(
+    "What is no name of a volume is none",
+    arguments: ["", "vg0", "-", "vg0-", "-data", "vg0-a-b", "vg0--data"])
+  func noDeviceName(_ text: String) {
+    #expect(VolumeName(deviceName: text) == nil)
+  }
+}
