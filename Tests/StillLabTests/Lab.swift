@@ -44,6 +44,10 @@ enum Lab {
 
   /// Runs pgstill as root, as a timer would.
   static func pgstill(_ words: String..., hooks: [String: String] = [:]) throws -> Tool.Outcome {
+    try pgstill(words, hooks: hooks)
+  }
+
+  static func pgstill(_ words: [String], hooks: [String: String] = [:]) throws -> Tool.Outcome {
     let variables = hooks.map { "\($0)=\($1)" }
     return try Tool.run(["env"] + variables + [executable("pgstill")] + words)
   }
@@ -52,6 +56,8 @@ enum Lab {
   static func executable(_ name: String) -> String {
     FilePath(CommandLine.arguments[0]).removingLastComponent().appending(name).string
   }
+
+  static var programPath: FilePath { FilePath(executable("pgstill")) }
 
   /// The snapshots that are there, by LVM's own words.
   static func snapshots() throws -> [String] {
