@@ -9,8 +9,7 @@ final class ArchiveSet {
   private let folder: OpenFolder
   private let compression: Compression
   private let workers: Int
-  private let observer: any Observer
-  private let cancellation: Cancellation
+  private let run: Run
   private let names = AccountNames()
 
   private(set) var summaries: [ArchiveSummary] = []
@@ -18,23 +17,21 @@ final class ArchiveSet {
   private(set) var missing: [String] = []
 
   init(
-    folder: OpenFolder, compression: Compression, workers: Int, observer: any Observer,
-    cancellation: Cancellation
+    folder: OpenFolder, compression: Compression, workers: Int, _ run: Run
   ) {
     self.folder = folder
     self.compression = compression
     self.workers = workers
-    self.observer = observer
-    self.cancellation = cancellation
+    self.run = run
   }
 
   /// Writes the archive `name`, which `body` fills.
   func write(_ name: String, _ body: (ArchiveWriter) throws -> Void) throws {
-    let observer = observer
+    let observer = run.observer
     // Whole seconds: pg_verifybackup refuses tar archives with the PAX records that fractions need.
     let archive = try ArchiveWriter(
       named: name, in: folder, compression: compression, workers: workers, checksum: .sha256,
-      names: names, times: .seconds, cancellation: cancellation,
+      names: names, times: .seconds, cancellation: run.cancellation,
       progress: { observer.advanced(bytes: $0) })
     try body(archive)
     summaries.append(try archive.finish())

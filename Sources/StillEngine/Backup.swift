@@ -21,11 +21,11 @@ public func planBackup(
   _ request: BackupRequest, with provider: some SnapshotProvider, _ observer: any Observer,
   discovery: LayoutDiscovery? = nil
 ) throws -> BackupPlan {
-  let log = PhaseLog(observer)
-  let cluster = try log.run(.discover, failsAs: .precondition) {
+  let run = Run(observer)
+  let cluster = try run.phase(.discover, failsAs: .precondition) {
     try LiveCluster.discover(request.dataDirectory, discovery ?? .current())
   }
-  return try log.run(.plan, failsAs: .precondition) {
+  return try run.phase(.plan, failsAs: .precondition) {
     try BackupPlan.make(for: request, of: cluster, with: provider)
   }
 }
@@ -38,13 +38,13 @@ public func backup(
   _ request: BackupRequest, with provider: some SnapshotProvider, _ observer: any Observer,
   _ cancellation: Cancellation, discovery: LayoutDiscovery? = nil
 ) throws -> BackupResult {
-  let log = PhaseLog(observer)
+  let run = Run(observer, cancellation)
   let began = Clock.now()
 
-  let cluster = try log.run(.discover, request.dataDirectory.string, failsAs: .precondition) {
+  let cluster = try run.phase(.discover, request.dataDirectory.string, failsAs: .precondition) {
     try LiveCluster.discover(request.dataDirectory, discovery ?? .current())
   }
-  let plan = try log.run(.plan, failsAs: .precondition) {
+  let plan = try run.phase(.plan, failsAs: .precondition) {
     try BackupPlan.make(for: request, of: cluster, with: provider)
   }
 
@@ -57,19 +57,18 @@ public func backup(
   }
 
   let (record, release) = try withFrozenSet(
-    plan, of: cluster, deadline: request.freezeDeadline, with: provider, log, observer, cancellation
+    plan, of: cluster, deadline: request.freezeDeadline, with: provider, run
   ) { frozen in
     let partial = try destination.beginPartial(plan.id)
     do {
-      let copied = try log.run(.copy, plan.compression, failsAs: .copying) {
-        try copy(frozen, of: cluster, plan, request, into: partial, observer, cancellation)
+      let copied = try run.phase(.copy, plan.compression, failsAs: .copying) {
+        try copy(frozen, of: cluster, plan, request, into: partial, run)
       }
-      let record = copied.record(
-        of: plan, cluster, frozen, began: began, phases: log.phases)
-      try log.run(.publish, destination.path(of: plan.id).string, failsAs: .copying) {
+      let record = copied.record(of: plan, cluster, frozen, began: began, phases: run.phases)
+      try run.phase(.publish, destination.path(of: plan.id).string, failsAs: .copying) {
         try RecordFile.write(
           record, to: partial.file(BackupFolder.recordName, .create(permissions: 0o600)))
-        try cancellation.checkpoint()
+        try run.cancellation.checkpoint()
         try destination.publish(plan.id)
       }
       return record
@@ -80,5 +79,5 @@ public func backup(
     }
   }
   return BackupResult(
-    record: record, path: destination.path(of: plan.id), phases: log.phases, release: release)
+    record: record, path: destination.path(of: plan.id), phases: run.phases, release: release)
 }

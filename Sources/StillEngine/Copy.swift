@@ -23,17 +23,16 @@ struct CopiedCluster {
 /// before the freeze, and every snapshot was valid after the last byte.
 func copy(
   _ frozen: FrozenSet, of cluster: LiveCluster, _ plan: BackupPlan, _ request: BackupRequest,
-  into partial: OpenFolder, _ observer: any Observer, _ cancellation: Cancellation
+  into partial: OpenFolder, _ run: Run
 ) throws -> CopiedCluster {
   let archives = ArchiveSet(
-    folder: partial, compression: request.compression, workers: request.workers,
-    observer: observer, cancellation: cancellation)
+    folder: partial, compression: request.compression, workers: request.workers, run)
   let data = try DataDirectory.inspect(frozen.folder(plan.layout.dataDirectory))
   try requireSameCluster(data, cluster)
   try requireSameTablespaces(data, plan.layout)
   let walFolder = try frozen.folder(plan.layout.wal)
   let wal = try FrozenWAL.examine(walFolder, data.control, flushed: frozen.lsnBefore)
-  observer.expects(bytes: try usedBytes(frozen, plan))
+  run.observer.expects(bytes: try usedBytes(frozen, plan))
 
   let exclusions = Exclusions(
     majorVersion: data.majorVersion, isCleanlyShutDown: data.control.state.isShutDown)
@@ -69,7 +68,7 @@ func copy(
   // After an overflow a snapshot may still show what is in the page cache, so only its state after
   // the last byte was read says whether all of them were of the frozen instant.
   let fills = try frozen.watch.look()
-  try cancellation.checkpoint()
+  try run.cancellation.checkpoint()
   return CopiedCluster(
     control: data.control, wal: wal, archives: archives.summaries,
     manifestSHA256: manifestSHA256, missing: missing, fills: fills)

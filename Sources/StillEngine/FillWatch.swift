@@ -12,10 +12,9 @@ final class FillWatch: Sendable {
   private let clock = Stopwatch()
   private let thread: Mutex<WorkerThread?>
 
-  init(
-    _ provider: any SnapshotProvider, _ observer: any Observer, _ cancellation: Cancellation
-  ) throws {
+  init(_ provider: any SnapshotProvider, _ run: Run) throws {
     self.provider = provider
+    let (observer, cancellation) = (run.observer, run.cancellation)
     thread = Mutex(nil)
     let thread = try WorkerThread { [self] in
       while !isEnded.withLock({ $0 }) {
@@ -43,6 +42,18 @@ final class FillWatch: Sendable {
     samples.withLock { $0.append(.init(seconds: seconds, used: fills.map(\.used))) }
     for fill in fills where fill.state != .valid { throw overflow(of: fill, after: seconds) }
     return fills
+  }
+
+  /// Why work on the snapshots failed: an overflow shows first as a read that fails.
+  func explanation(of failure: any Error) -> any Error {
+    do {
+      try look()
+      return failure
+    } catch let overflow as StillError where overflow.status == .overflow {
+      return overflow
+    } catch {
+      return failure
+    }
   }
 
   func end() {

@@ -29,55 +29,52 @@ struct FrozenSet {
 /// - Throws: the failure of the freeze or of `body`; a failed release is told with it.
 func withFrozenSet<Result>(
   _ plan: BackupPlan, of cluster: LiveCluster, deadline: Double,
-  with provider: some SnapshotProvider,
-  _ log: PhaseLog, _ observer: any Observer, _ cancellation: Cancellation,
-  _ body: (FrozenSet) throws -> Result
+  with provider: some SnapshotProvider, _ run: Run, _ body: (FrozenSet) throws -> Result
 ) throws -> (Result, ReleaseReport) {
-  var outcome: Swift.Result<Result, any Error>
-  var snapshots: [SnapshotFacts] = []
-  do {
-    snapshots = try log.run(.prepare, failsAs: .volumes) {
+  let outcome = Swift.Result {
+    let snapshots = try run.phase(.prepare, failsAs: .volumes) {
       try provider.prepare(
         plan.id, plan.volumes.map { SnapshotRequest(origin: $0.origin, size: $0.snapshotSize) })
     }
-    try cancellation.checkpoint()
-    let (lsn, report) = try log.run(.freeze, "\(snapshots.count) volumes", failsAs: .volumes) {
+    let (lsn, report) = try run.phase(.freeze, "\(snapshots.count) volumes", failsAs: .volumes) {
       try flush(plan, cluster)
       let lsn = try cluster.session.flushLSN()
       return (lsn, try provider.freeze(deadline: deadline))
     }
     let roots = try phase("opening the snapshots", failsAs: .volumes) { try provider.open() }
-    let watch = try FillWatch(provider, observer, cancellation)
+    // The kernel unmounts when the last one is closed; LVM removes nothing that is mounted.
+    defer { roots.forEach { $0.close() } }
+    let watch = try FillWatch(provider, run)
+    defer { watch.end() }
     let frozen = FrozenSet(
       report: report, snapshots: snapshots, lsnBefore: lsn, watch: watch,
       roots: Dictionary(uniqueKeysWithValues: zip(plan.volumes.map(\.fileSystem.device), roots)))
-    outcome = Swift.Result { try body(frozen) }
-    watch.end()
-    // The kernel unmounts when the last one is closed; LVM removes nothing that is mounted.
-    roots.forEach { $0.close() }
-  } catch {
-    outcome = .failure(error)
+    do { return try body(frozen) } catch { throw watch.explanation(of: error) }
   }
   let release = Swift.Result {
-    try log.run(.release, failsAs: .leftBehind) { try provider.release() }
+    try run.phase(.release, failsAs: .leftBehind) { try provider.release() }
   }
-  switch (outcome, release) {
-  case (.success(let result), .success(let report)): return (result, report)
-  case (.success(let result), .failure(let failure)):
-    return (
-      result,
-      ReleaseReport(
-        left: snapshots.map {
-          .init(snapshot: $0.snapshot, reason: (failure as? StillError)?.message ?? "\(failure)")
-        })
-    )
-  case (.failure(let failure), let release):
-    guard var error = failure as? StillError else { throw failure }
-    switch release {
-    case .success(let report): error.further += report.failure.map { [$0.message] } ?? []
-    case .failure(let second): error.further.append((second as? StillError)?.message ?? "\(second)")
-    }
-    throw error
+  return try settle(outcome, release, plan)
+}
+
+/// A failed release does not undo a result, and does not hide a failure.
+private func settle<Result>(
+  _ outcome: Swift.Result<Result, any Error>, _ release: Swift.Result<ReleaseReport, any Error>,
+  _ plan: BackupPlan
+) throws -> (Result, ReleaseReport) {
+  let report: ReleaseReport
+  switch release {
+  case .success(let told): report = told
+  case .failure(let failure):
+    let reason = (failure as? StillError)?.message ?? "\(failure)"
+    report = ReleaseReport(
+      left: plan.volumes.map { .init(snapshot: $0.origin, reason: "of run \(plan.id): \(reason)") })
+  }
+  do {
+    return (try outcome.get(), report)
+  } catch var failure as StillError {
+    if let left = report.failure { failure.further.append(left.message) }
+    throw failure
   }
 }
 

@@ -1,5 +1,4 @@
 import StillModel
-import StillSystem
 
 /// Who watches a run: the command line with its progress, or nobody. Called from several threads.
 public protocol Observer: Sendable {
@@ -20,24 +19,6 @@ public enum Phase: String, Sendable, Codable, CaseIterable {
   case discover, plan, prepare, freeze, copy, publish, release
   case locate, unpack, settle
   case verify
-}
-
-/// Runs the phases of one job: tells the observer, names the phase in a failure, keeps the times.
-final class PhaseLog {
-  private let observer: any Observer
-  private(set) var phases: [BackupRecord.Phase] = []
-
-  init(_ observer: any Observer) { self.observer = observer }
-
-  func run<Result>(
-    _ phase: Phase, _ detail: String = "", failsAs status: ExitStatus,
-    _ body: () throws -> Result
-  ) throws -> Result {
-    observer.began(phase, detail)
-    let watch = Stopwatch()
-    defer { phases.append(.init(name: phase.rawValue, seconds: watch.seconds)) }
-    return try StillModel.phase(phase.doing, failsAs: status, body)
-  }
 }
 
 extension Phase {

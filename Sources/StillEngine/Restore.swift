@@ -31,19 +31,19 @@ public func restore(
   _ request: RestoreRequest, of backup: BackupFolder, _ observer: any Observer,
   _ cancellation: Cancellation
 ) throws -> RestoreResult {
-  let log = PhaseLog(observer)
-  let (record, manifest) = try log.run(.locate, backup.path.string, failsAs: .copying) {
+  let run = Run(observer, cancellation)
+  let (record, manifest) = try run.phase(.locate, backup.path.string, failsAs: .copying) {
     (
       try backup.record(),
       try BackupManifest.read(from: backup.folder.file(BackupFolder.manifestName))
     )
   }
-  let plan = try log.run(.plan, failsAs: .precondition) {
+  let plan = try run.phase(.plan, failsAs: .precondition) {
     try RestorePlan.make(for: request, of: record)
   }
-  let job = RestoreJob(plan, record, manifest, backup, observer, cancellation)
-  try log.run(.unpack, plan.target, failsAs: .copying) { try job.unpack() }
-  let notes = try log.run(.settle, failsAs: .copying) { try job.settle() }
+  let job = RestoreJob(plan, record, manifest, backup, run)
+  try run.phase(.unpack, plan.target, failsAs: .copying) { try job.unpack() }
+  let notes = try run.phase(.settle, failsAs: .copying) { try job.settle() }
   return RestoreResult(
-    plan: plan, files: job.files, bytes: job.bytes, notes: notes, phases: log.phases)
+    plan: plan, files: job.files, bytes: job.bytes, notes: notes, phases: run.phases)
 }

@@ -9,8 +9,7 @@ final class RestoreJob {
   private let record: BackupRecord
   private let manifest: BackupManifest
   private let backup: BackupFolder
-  private let observer: any Observer
-  private let cancellation: Cancellation
+  private let run: Run
   private(set) var files: UInt64 = 0
   private(set) var bytes: UInt64 = 0
   private var ownersNotKept: UInt64 = 0
@@ -18,19 +17,18 @@ final class RestoreJob {
 
   init(
     _ plan: RestorePlan, _ record: BackupRecord, _ manifest: BackupManifest,
-    _ backup: BackupFolder, _ observer: any Observer, _ cancellation: Cancellation
+    _ backup: BackupFolder, _ run: Run
   ) {
     self.plan = plan
     self.record = record
     self.manifest = manifest
     self.backup = backup
-    self.observer = observer
-    self.cancellation = cancellation
+    self.run = run
   }
 
   /// Unpacks tablespaces and WAL, then the data directory.
   func unpack() throws {
-    observer.expects(bytes: plan.bytes)
+    run.observer.expects(bytes: plan.bytes)
     let target = try makeFolder(FilePath(plan.target))
     for tablespace in plan.tablespaces {
       let expected = ExpectedFiles(manifest, in: .tablespace(tablespace.oid))
@@ -97,8 +95,8 @@ final class RestoreJob {
         hint: "Restore from another backup.")
     }
     var options = options
-    let observer = observer
-    options.cancellation = cancellation
+    let observer = run.observer
+    options.cancellation = run.cancellation
     options.progress = { observer.advanced(bytes: $0) }
     let archive = try backup.folder.file(FilePath(fileName))
     let summary = try StillArchive.unpack(archive: archive, into: folder, options)

@@ -24,10 +24,10 @@ public struct VerifyResult: Hashable, Sendable, Codable {
 public func verify(
   _ backup: BackupFolder, _ observer: any Observer, _ cancellation: Cancellation
 ) throws -> VerifyResult {
-  let log = PhaseLog(observer)
+  let run = Run(observer, cancellation)
   let watch = Stopwatch()
   let findings = BackupFindings(cancellation)
-  try log.run(.verify, backup.path.string, failsAs: .copying) {
+  try run.phase(.verify, backup.path.string, failsAs: .copying) {
     guard let record = try findings.collect({ try backup.record() }) else { return }
     observer.expects(bytes: record.bytesRead)
     let manifest = try findings.collect { try readManifest(of: backup, record) }

@@ -115,8 +115,9 @@ public final class BrokerClient: SnapshotProvider {
 
   private func ask(_ request: BrokerRequest) throws -> (reply: BrokerReply, descriptors: [Int32]) {
     try state.withLock { state in
-      try state.channel.send(message: request)
-      guard let (line, descriptors) = try state.channel.receive() else {
+      guard (try? state.channel.send(message: request)) != nil,
+        let (line, descriptors) = try? state.channel.receive()
+      else {
         throw StillError(
           .volumes, "the broker has died",
           hint: "Its snapshots go with the next run, or with pgstill release.")

@@ -28,10 +28,10 @@ final class LVM {
   /// Runs one command. The words are joined by blanks, so none may hold a blank, a quote or a `#`;
   /// only names that passed `VolumeName.isValid` and words of ours are ever among them.
   ///
-  /// - Returns: what the command printed.
+  /// - Returns: the lines that the command printed.
   /// - Throws: `.volumes` with LVM's own words.
   @discardableResult
-  func run(_ words: [String]) throws -> String {
+  func run(_ words: [String]) throws -> [String] {
     LVMOutput.shared = LVMOutput()
     let command = words.joined(separator: " ")
     let status = lvm2_run(handle, command)
@@ -40,15 +40,21 @@ final class LVM {
       let reason = output.complaint.isEmpty ? "it gave status \(status)" : output.complaint
       throw StillError(.volumes, "LVM failed at \"\(command)\": \(reason)")
     }
-    return output.printed.joined(separator: "\n")
+    return output.printed
+  }
+
+  /// Warnings reach the log function with the level of a report's lines, in the middle of it. Every
+  /// line of the report itself begins like this.
+  private static func isReportLine(_ line: String) -> Bool {
+    line.first { $0 != " " }.map { "{}[]\"".contains($0) } ?? false
   }
 
   /// One row for each logical volume that `selection` matches, hidden ones left out.
   func volumes(_ selection: [String]) throws -> [LVMVolume] {
-    let text = try run(
+    let lines = try run(
       ["lvs", "--reportformat", "json", "--units", "b", "--nosuffix", "-o", LVMVolume.fields]
         + selection)
-    return try LVMVolume.parse(report: text)
+    return try LVMVolume.parse(report: lines.filter(LVM.isReportLine).joined(separator: "\n"))
   }
 }
 
@@ -63,15 +69,10 @@ struct LVMOutput {
   /// Touched by the broker's one thread only: `lvm2_run` calls the log function before it returns.
   nonisolated(unsafe) static var shared = LVMOutput()
 
-  /// LVM's flag for what goes to stderr (lib/log/log.h, _LOG_STDERR). Warnings have the level of a
-  /// report's lines and this flag, and must not get in among them.
-  private static let talk: Int32 = 0x80
-
-  /// Levels of lvm2cmd.h in the lower three bits, flags above; reports come as level "print".
+  /// Levels of lvm2cmd.h in the lower three bits, flags above. Reports come as level "print".
   static func take(level: Int32, _ message: String) {
     switch level & 7 {
-    case LVM2_LOG_PRINT:
-      if level & talk == 0 { shared.printed.append(message) }
+    case LVM2_LOG_PRINT: shared.printed.append(message)
     case LVM2_LOG_FATAL, LVM2_LOG_ERROR:
       shared.complaints.append(message.trimmingPrefix { $0 == " " }.description)
     default: break
