@@ -16,7 +16,7 @@ enum Identity {
   /// - Throws: `.precondition` where the data directory is missing or belongs to root.
   static func coordinator(of dataDirectory: FilePath) throws -> BrokerClient {
     let broker = try broker()
-    try become(ownerOf: dataDirectory, "the data directory")
+    try become(ownerOf: dataDirectory, .dataDirectory)
     return broker
   }
 
@@ -30,21 +30,48 @@ enum Identity {
   /// - Returns: the exit status of the process.
   static func serveAsBroker() -> Int32 { Broker.serve() }
 
+  /// A folder whose owner this process becomes.
+  enum Folder: String {
+    case dataDirectory = "data directory"
+    case repository
+
+    fileprivate var hintWhereMissing: String {
+      switch self {
+      case .dataDirectory:
+        "Give the folder that holds PG_VERSION; SHOW data_directory says which that is."
+      case .repository: "Name an existing folder with --repo."
+      }
+    }
+
+    fileprivate func hintWhereRoots(_ path: FilePath) -> String {
+      switch self {
+      case .dataDirectory: "PostgreSQL does not run as root: name the folder of a cluster's owner."
+      case .repository: "Give it to the clusters' owner: chown -R postgres \(path)"
+      }
+    }
+  }
+
   /// Becomes the owner of what lies at `path`; does nothing for a process that is not root.
-  static func become(ownerOf path: FilePath, _ what: String) throws {
+  static func become(ownerOf path: FilePath, _ folder: Folder) throws {
     guard Account.effectiveUser == 0 else { return }
-    let metadata = try phase("looking for \(what)", failsAs: .precondition) {
-      try OpenFolder.open(path).metadata()
+    let metadata: FileMetadata
+    do {
+      metadata = try OpenFolder.open(path).metadata()
+    } catch var failure as StillError {
+      failure.status = .precondition
+      failure.hint = folder.hintWhereMissing
+      throw failure
     }
     guard metadata.owner != 0 else {
       throw StillError(
-        .precondition, "\(what) \(path) belongs to root",
-        hint: "PostgreSQL does not run as root: name the folder of a cluster's owner.")
+        .precondition, "the \(folder.rawValue) \(path) belongs to root",
+        hint: folder.hintWhereRoots(path))
     }
     guard let owner = Account.of(user: metadata.owner) else {
       throw StillError(
         .precondition,
-        "\(what) \(path) belongs to user \(metadata.owner), whom this host does not know",
+        "the \(folder.rawValue) \(path) belongs to user \(metadata.owner), whom this host does "
+          + "not know",
         hint: "Add the user, or give the folder to one that exists.")
     }
     try owner.becomeForGood()

@@ -14,7 +14,7 @@ struct ListCommand: ParsableCommand {
 
   func run() throws {
     let path = try repository.path()
-    try Identity.become(ownerOf: path, "the repository")
+    try Identity.become(ownerOf: path, .repository)
     let opened = try Repository.open(path)
     let names = try repository.cluster.map { [$0] } ?? opened.clusterNames()
     try output.show(ListDocument(try names.map { try opened.cluster($0) }))
@@ -32,7 +32,7 @@ struct ShowCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() throws {
-    try Identity.become(ownerOf: repository.path(), "the repository")
+    try Identity.become(ownerOf: repository.path(), .repository)
     let backup = try repository.clusterFolder().backup(id)
     try output.show(ShowDocument(path: backup.path.string, backup: backup.record()))
   }
@@ -56,7 +56,7 @@ struct VerifyCommand: ParsableCommand {
   }
 
   func run() throws {
-    try Identity.become(ownerOf: repository.path(), "the repository")
+    try Identity.become(ownerOf: repository.path(), .repository)
     let folder = try repository.clusterFolder()
     let backups =
       try id.map { [try folder.backup($0)] }
@@ -113,7 +113,7 @@ struct RestoreCommand: ParsableCommand {
     }
     request.walFolder = try walDir.map { try FilePath($0).absolute() }
     request.configurationFolder = try configDir.map { try FilePath($0).absolute() }
-    try Identity.become(ownerOf: repository.path(), "the repository")
+    try Identity.become(ownerOf: repository.path(), .repository)
     let backup = try repository.clusterFolder().backup(id)
     if dryRun {
       try output.show(RestorePlanDocument(plan: planRestore(request, of: backup)))

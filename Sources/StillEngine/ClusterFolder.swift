@@ -97,4 +97,18 @@ public struct BackupFolder {
   public func record() throws -> BackupRecord {
     try RecordFile.read(folder.file(BackupFolder.recordName))
   }
+
+  /// The manifest that was written with `record`, and no other.
+  ///
+  /// - Throws: `.copying` where it was changed or belongs to another backup.
+  func manifest(of record: BackupRecord) throws -> BackupManifest {
+    let manifest = try BackupManifest.read(from: folder.file(BackupFolder.manifestName))
+    let found = try FileDigest.sha256(of: folder.file(BackupFolder.manifestName))
+    guard found == record.manifestSHA256 else {
+      throw StillError(
+        .copying, "\(path.appending("backup_manifest")) is not the one of this backup",
+        hint: "Use another backup, or bring this file back from a copy of the repository.")
+    }
+    return manifest
+  }
 }

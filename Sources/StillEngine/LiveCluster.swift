@@ -20,10 +20,11 @@ struct LiveCluster {
         hint: "Start it (pg_ctl start, or its systemd unit), or give another --pgdata.")
     }
     let session = try Session.open(ConnectionTarget(postmaster: postmaster))
+    // First the rights, for without them the server does not even say what it serves.
+    let facts = try session.facts()
     try session.requireServing(directory)
     let layout = try discovery.layout(of: path)
-    return LiveCluster(
-      directory: directory, session: session, facts: try session.facts(), layout: layout)
+    return LiveCluster(directory: directory, session: session, facts: facts, layout: layout)
   }
 
   /// The cluster's folder in the repository, where none is named: `cluster_name`, which Debian sets

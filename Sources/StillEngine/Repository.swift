@@ -68,7 +68,9 @@ public struct Repository {
   public func onlyCluster() throws -> ClusterFolder {
     let names = try clusterNames()
     guard let name = names.first else {
-      throw StillError(.precondition, "the repository \(folder.path) has no backups yet")
+      throw StillError(
+        .precondition, "the repository \(folder.path) has no backups yet",
+        hint: "Make one with pgstill backup, or name another --repo.")
     }
     guard names.count == 1 else {
       throw StillError(

@@ -33,10 +33,8 @@ public func restore(
 ) throws -> RestoreResult {
   let run = Run(observer, cancellation)
   let (record, manifest) = try run.phase(.locate, backup.path.string, failsAs: .copying) {
-    (
-      try backup.record(),
-      try BackupManifest.read(from: backup.folder.file(BackupFolder.manifestName))
-    )
+    let record = try backup.record()
+    return (record, try backup.manifest(of: record))
   }
   let plan = try run.phase(.plan, failsAs: .precondition) {
     try RestorePlan.make(for: request, of: record)

@@ -26,8 +26,18 @@ final class RestoreJob {
     self.run = run
   }
 
-  /// Unpacks tablespaces and WAL, then the data directory.
+  /// Unpacks everything. What a failure leaves has no control file, so no server starts on it.
   func unpack() throws {
+    do {
+      try unpackInOrder()
+    } catch {
+      try? OpenFolder.open(FilePath(plan.target)).folder("global").remove("pg_control")
+      throw error
+    }
+  }
+
+  /// Unpacks tablespaces and WAL, then the data directory.
+  private func unpackInOrder() throws {
     run.observer.expects(bytes: plan.bytes)
     let target = try makeFolder(FilePath(plan.target))
     for tablespace in plan.tablespaces {
@@ -98,12 +108,25 @@ final class RestoreJob {
     let observer = run.observer
     options.cancellation = run.cancellation
     options.progress = { observer.advanced(bytes: $0) }
+    if options.expected == nil { try requireUnchanged(fileName) }
     let archive = try backup.folder.file(FilePath(fileName))
     let summary = try StillArchive.unpack(archive: archive, into: folder, options)
     files += summary.files
     bytes += summary.bytes
     ownersNotKept += summary.ownersNotKept
     attributesNotKept += summary.attributesNotKept
+  }
+
+  /// The manifest lists neither WAL nor configuration, so the archive as a whole has to be the one
+  /// that was written.
+  private func requireUnchanged(_ fileName: String) throws {
+    let digest = try FileDigest.sha256(of: backup.folder.file(FilePath(fileName)), run.cancellation)
+    guard record.archives.contains(where: { $0.name == fileName && $0.sha256 == digest }) else {
+      throw StillError(
+        .copying,
+        "\(backup.path.appending(fileName)) was changed: its SHA-256 is not what backup.json says",
+        hint: "Restore from another backup; pgstill verify says what else is wrong with this one.")
+    }
   }
 
   private func archiveName(_ name: String) -> String? {
@@ -113,8 +136,15 @@ final class RestoreJob {
   /// Opens a folder, made where it is missing.
   private func makeFolder(_ path: FilePath) throws -> OpenFolder {
     if let folder = try? OpenFolder.open(path) { return folder }
-    let name = FilePath(root: nil, path.components.suffix(1))
-    try OpenFolder.open(path.removingLastComponent()).makeFolder(name, permissions: 0o700)
-    return try OpenFolder.open(path)
+    do {
+      let name = FilePath(root: nil, path.components.suffix(1))
+      try OpenFolder.open(path.removingLastComponent()).makeFolder(name, permissions: 0o700)
+      return try OpenFolder.open(path)
+    } catch var failure as StillError {
+      let user = Account.of(user: Account.effectiveUser)?.name ?? "postgres"
+      failure.status = .precondition
+      failure.hint = "Make it once as root: install -d -o \(user) -m 700 \(path)"
+      throw failure
+    }
   }
 }

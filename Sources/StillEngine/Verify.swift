@@ -30,7 +30,7 @@ public func verify(
   try run.phase(.verify, backup.path.string, failsAs: .copying) {
     guard let record = try findings.collect({ try backup.record() }) else { return }
     observer.expects(bytes: record.bytesRead)
-    let manifest = try findings.collect { try readManifest(of: backup, record) }
+    let manifest = try findings.collect { try backup.manifest(of: record) }
     for archive in record.archives {
       try findings.read(archive, of: backup, record, manifest, observer)
     }
@@ -39,17 +39,6 @@ public func verify(
   return VerifyResult(
     id: backup.id, path: backup.path.string, problems: findings.problems, files: findings.files,
     bytes: findings.bytes, seconds: watch.seconds)
-}
-
-private func readManifest(of backup: BackupFolder, _ record: BackupRecord) throws -> BackupManifest
-{
-  let manifest = try BackupManifest.read(from: backup.folder.file(BackupFolder.manifestName))
-  let found = try FileDigest.sha256(of: backup.folder.file(BackupFolder.manifestName))
-  guard found == record.manifestSHA256 else {
-    throw StillError(
-      .copying, "\(backup.path.appending("backup_manifest")) is not the one of this backup")
-  }
-  return manifest
 }
 
 /// Collects what is wrong, and goes on.

@@ -97,7 +97,7 @@ import Testing
       #expect(try published(repository).contains(result.record.id.description))
       let failure = try #require(result.release.failure)
       #expect(failure.status == .leftBehind)
-      #expect(failure.message.contains("_still_\(result.record.id)"), "\(failure.message)")
+      #expect(failure.message.contains("\(result.record.id)"), "\(failure.message)")
       #expect(failure.hint?.contains("pgstill release") == true)
     }
   }
