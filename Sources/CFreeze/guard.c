@@ -20,6 +20,33 @@
 
 enum { READY = 'r', ARMED = 'a', DISMISSED = 'd' };
 
+static char *own_name;
+static size_t own_name_room;
+
+__attribute__((constructor)) static void remember_name(int count, char **arguments) {
+  if (count == 0) return;
+  own_name = arguments[0];
+  own_name_room = (size_t)(arguments[count - 1] + strlen(arguments[count - 1]) - own_name);
+}
+
+/// Goes under a name and into a control group of its own: who ends the broker by its name, or with
+/// its whole service, must not end its guard too.
+static void step_aside(void) {
+  prctl(PR_SET_NAME, "still-guard");
+  if (own_name_room > strlen("still-guard")) {
+    memset(own_name, 0, own_name_room);
+    strcpy(own_name, "still-guard");
+  }
+  const char *groups[] = {"/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/systemd/cgroup.procs"};
+  for (int index = 0; index < 2; index++) {
+    int file = open(groups[index], O_WRONLY | O_CLOEXEC);
+    if (file < 0) continue;
+    ssize_t ignored = write(file, "0", 1);  // oneself
+    (void)ignored;
+    close(file);
+  }
+}
+
 static void resume_marked(struct freeze_window *window) {
   const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
   for (int attempt = 0; attempt < 1200; attempt++) {  // a minute
@@ -58,9 +85,8 @@ static char next_word(int pipe_end) {
 static void __attribute__((noreturn)) guard(struct freeze_window *window, int commands,
                                             int reports) {
   setpgid(0, 0);
-  // Who ends the broker must not end its guard with it.
   for (int number = 1; number < NSIG; number++) signal(number, SIG_IGN);
-  prctl(PR_SET_NAME, "pgstill-guard");
+  step_aside();
   setpriority(PRIO_PROCESS, 0, -18);
   int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
   if (score >= 0) {

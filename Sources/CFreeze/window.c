@@ -27,8 +27,9 @@ static int fill(struct dm_ioctl *header, const char *name, uint32_t flags) {
   return 0;
 }
 
-int freeze_add_origin(struct freeze_window *window, const char *name) {
+int freeze_add_origin(struct freeze_window *window, const char *name, int folder) {
   if (window->origin_count == FREEZE_MAX_ORIGINS || strlen(name) >= DM_NAME_LEN) return -1;
+  window->folders[window->origin_count] = folder;
   strcpy(window->origins[window->origin_count++], name);
   return 0;
 }
@@ -200,6 +201,8 @@ void freeze_run(struct freeze_window *window) {
 
   bool resumed = true;
   if (rehearse(window)) {
+    for (uint32_t index = 0; index < window->origin_count; index++)
+      syncfs(window->folders[index]);  // best effort: the suspend flushes what is left
     if (freeze_guard_arm(window)) resumed = pass_through(window);
     else fail(window, FREEZE_GUARD_LOST, 0, 0);
   }

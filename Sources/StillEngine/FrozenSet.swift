@@ -31,8 +31,9 @@ func withFrozenSet<Result>(
   _ plan: BackupPlan, of cluster: LiveCluster, deadline: Double,
   with provider: some SnapshotProvider, _ run: Run, _ body: (FrozenSet) throws -> Result
 ) throws -> (Result, ReleaseReport) {
+  var snapshots: [SnapshotFacts] = []
   let outcome = Swift.Result {
-    let snapshots = try run.phase(.prepare, failsAs: .volumes) {
+    snapshots = try run.phase(.prepare, failsAs: .volumes) {
       try provider.prepare(
         plan.id, plan.volumes.map { SnapshotRequest(origin: $0.origin, size: $0.snapshotSize) })
     }
@@ -54,13 +55,13 @@ func withFrozenSet<Result>(
   let release = Swift.Result {
     try run.phase(.release, failsAs: .leftBehind) { try provider.release() }
   }
-  return try settle(outcome, release, plan)
+  return try settle(outcome, release, snapshots)
 }
 
 /// A failed release does not undo a result, and does not hide a failure.
 private func settle<Result>(
   _ outcome: Swift.Result<Result, any Error>, _ release: Swift.Result<ReleaseReport, any Error>,
-  _ plan: BackupPlan
+  _ snapshots: [SnapshotFacts]
 ) throws -> (Result, ReleaseReport) {
   let report: ReleaseReport
   switch release {
@@ -68,7 +69,7 @@ private func settle<Result>(
   case .failure(let failure):
     let reason = (failure as? StillError)?.message ?? "\(failure)"
     report = ReleaseReport(
-      left: plan.volumes.map { .init(snapshot: $0.origin, reason: "of run \(plan.id): \(reason)") })
+      left: snapshots.map { .init(snapshot: $0.snapshot, reason: reason) })
   }
   do {
     return (try outcome.get(), report)

@@ -102,9 +102,11 @@ public struct FreezeReport: Hashable, Sendable, Codable {
     (volumes.map(\.resume.end).max() ?? 0) - (volumes.map(\.suspend.begin).min() ?? 0)
   }
 
-  /// From the first to the last origin's suspend, in milliseconds.
+  /// From the first to the last origin's suspend, in milliseconds: from where the first one began
+  /// until the last one was done, so no two volumes were frozen further apart. 0 for one volume.
   public var skew: Double {
-    (volumes.map(\.suspend.end).max() ?? 0) - (volumes.map(\.suspend.end).min() ?? 0)
+    guard volumes.count > 1 else { return 0 }
+    return (volumes.map(\.suspend.end).max() ?? 0) - (volumes.map(\.suspend.begin).min() ?? 0)
   }
 }
 

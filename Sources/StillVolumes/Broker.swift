@@ -111,7 +111,7 @@ public final class Broker {
     guard self.run == nil else { throw StillError(.volumes, "this broker holds a set already") }
     let mounts = try MountTable.current()
     let rows = try survey(requests.map(\.origin))
-    let kinds = try rows.map { row in
+    let places = try rows.map { row in
       if let obstacle = row.facts.obstacle {
         throw StillError(.precondition, "volume \(row.name) cannot be snapshotted: \(obstacle)")
       }
@@ -122,15 +122,15 @@ public final class Broker {
       guard let mount else {
         throw StillError(.precondition, "volume \(row.name) (\(path)) holds no mounted file system")
       }
-      return mount.kind
+      return mount
     }
     _ = try Leftovers(lvm: lvm).sweep()
     lock = try RunLock.take(run)
     self.run = run
     do {
-      for (request, kind) in zip(requests, kinds) {
+      for (request, mount) in zip(requests, places) {
         snapshots.append(
-          try ClassicSnapshot.create(request, run: run, fileSystem: kind, lvm: lvm))
+          try ClassicSnapshot.create(request, run: run, mount: mount, lvm: lvm))
       }
       for snapshot in snapshots { try snapshot.disarm() }
       return snapshots.map(\.facts)

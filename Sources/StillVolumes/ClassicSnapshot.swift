@@ -11,8 +11,10 @@ import SystemPackage
 /// (drivers/md/dm-snap.c: the store is read when a table is loaded, copying begins at resume).
 struct ClassicSnapshot {
   let facts: SnapshotFacts
-  /// The kernel's name of the origin's file system, and its device, for the mount.
+  /// The kernel's name of the origin's file system.
   let fileSystem: String
+  /// Where the origin is mounted.
+  let mountPoint: FilePath
 
   /// The device that a resume makes begin.
   var device: DeviceMapper { DeviceMapper(name: facts.snapshot.deviceName) }
@@ -31,7 +33,7 @@ struct ClassicSnapshot {
   }
 
   static func create(
-    _ request: SnapshotRequest, run: RunID, fileSystem: String, lvm: LVM
+    _ request: SnapshotRequest, run: RunID, mount: MountTable.Entry, lvm: LVM
   ) throws -> ClassicSnapshot {
     let name = name(of: request.origin, run: run)
     try lvm.run([
@@ -48,7 +50,7 @@ struct ClassicSnapshot {
     }
     return ClassicSnapshot(
       facts: SnapshotFacts(origin: request.origin, snapshot: name, size: size),
-      fileSystem: fileSystem)
+      fileSystem: mount.kind, mountPoint: mount.mountPoint)
   }
 
   /// Makes the snapshot wait, empty, for its resume.

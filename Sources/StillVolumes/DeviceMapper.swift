@@ -21,11 +21,16 @@ struct DeviceMapper {
   func status() throws -> [Line] { try lines(DM_DEVICE_STATUS, "ask for the status of") }
 
   /// How many times the device is open now; 0 if it does not exist.
-  func openCount() throws -> Int {
+  func openCount() throws -> Int { try info().map { Int($0.open_count) } ?? 0 }
+
+  func isSuspended() throws -> Bool { try info().map { $0.suspended != 0 } ?? false }
+
+  func exists() throws -> Bool { try info() != nil }
+
+  private func info() throws -> dm_info? {
     try run(DM_DEVICE_INFO, "examine") { task in
       var info = dm_info()
-      guard dm_task_get_info(task, &info) != 0, info.exists != 0 else { return 0 }
-      return Int(info.open_count)
+      return dm_task_get_info(task, &info) != 0 && info.exists != 0 ? info : nil
     }
   }
 
@@ -37,6 +42,9 @@ struct DeviceMapper {
     } then: { _ in
     }
   }
+
+  /// Drops the inactive table, if there is one.
+  func clear() throws { try run(DM_DEVICE_CLEAR, "clear the inactive table of") { _ in } }
 
   /// Puts the inactive table in place, if there is one, and lets the device run.
   func resume() throws {

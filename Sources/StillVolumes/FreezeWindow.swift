@@ -17,8 +17,11 @@ struct FreezeWindow {
     window.pointee.control = control.descriptor
     window.pointee.deadline_nanoseconds = Int64(deadline * 1e9)
     window.pointee.pause_nanoseconds = TestHooks.pauseInFreezeWindow
-    for snapshot in snapshots {
-      guard freeze_add_origin(window, snapshot.facts.origin.deviceName) == 0,
+    let folders = try snapshots.map { try OpenFolder.open($0.mountPoint) }
+    defer { folders.forEach { $0.close() } }
+    for (snapshot, folder) in zip(snapshots, folders) {
+      guard
+        freeze_add_origin(window, snapshot.facts.origin.deviceName, folder.descriptor) == 0,
         freeze_add_resume(window, snapshot.device.name) == 0
       else { throw StillError(.volumes, "more volumes than one freeze can hold") }
     }

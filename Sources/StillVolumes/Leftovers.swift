@@ -16,6 +16,7 @@ struct Leftovers {
     var report = ReleaseReport()
     for (run, volumes) in Dictionary(grouping: try ours(), by: { RunTag.run(in: $0.tags) }) {
       guard let run, try !RunLock.isAlive(run) else { continue }
+      try resumeOrigins(of: volumes)
       let one = remove(volumes)
       if one.left.isEmpty { RunLock.forget(run) }
       report.removed += one.removed
@@ -36,6 +37,7 @@ struct Leftovers {
     for volume in volumes {
       do {
         try waitUntilClosed(volume.name)
+        try clear(volume.name)
         try lvm.run(["lvremove", "--yes", "--force", volume.name.description])
         report.removed.append(volume.name)
       } catch {
@@ -44,6 +46,23 @@ struct Leftovers {
       }
     }
     return report
+  }
+
+  /// Broker and guard of a run can have been killed together inside the window. LVM, which was just
+  /// asked for its report, holds none of these devices suspended itself.
+  private func resumeOrigins(of snapshots: [LVMVolume]) throws {
+    for snapshot in snapshots {
+      let origin = VolumeName(group: snapshot.name.group, volume: snapshot.origin)
+      let device = DeviceMapper(name: origin.deviceName)
+      if try device.isSuspended() { try device.resume() }
+    }
+  }
+
+  /// The inactive table of a snapshot that was disarmed and never taken holds the origin's own
+  /// device, and with it LVM's removal of the last snapshot, which then fails half-way.
+  private func clear(_ name: VolumeName) throws {
+    let device = DeviceMapper(name: name.deviceName)
+    if try device.exists() { try device.clear() }
   }
 
   /// An unmount ends a moment after the last descriptor is closed.

@@ -62,6 +62,9 @@ struct freeze_window {
 
   /// How long to wait with everything suspended; 0 but in tests of the guard.
   int64_t pause_nanoseconds;
+  /// An open folder on each origin's file system: synced right before the window, so that little is
+  /// left to flush inside it.
+  int folders[FREEZE_MAX_ORIGINS];
 
   uint32_t origin_count;
   char origins[FREEZE_MAX_ORIGINS][DM_NAME_LEN];
@@ -86,8 +89,9 @@ struct freeze_window {
   pid_t guard;
 };
 
-/// Adds an origin by its device-mapper name. 0, or -1 when there is no room for it.
-int freeze_add_origin(struct freeze_window *window, const char *name);
+/// Adds an origin by its device-mapper name, with an open folder on its file system. 0, or -1 when
+/// there is no room for it.
+int freeze_add_origin(struct freeze_window *window, const char *name, int folder);
 
 /// Adds "resume this device", which puts its inactive table in place. 0 or -1.
 int freeze_add_resume(struct freeze_window *window, const char *name);
