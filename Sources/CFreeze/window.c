@@ -2,6 +2,7 @@
 #include "freeze.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -59,6 +60,11 @@ int freeze_add_message(struct freeze_window *window, const char *name, const cha
 
 int freeze_lock_memory(void) {
   return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0 ? 0 : errno;
+}
+
+void freeze_hurry(bool hurries, int priority) {
+  struct sched_param parameters = {.sched_priority = hurries ? priority : 0};
+  sched_setscheduler(0, hurries ? SCHED_FIFO : SCHED_OTHER, &parameters);
 }
 
 static int call(struct freeze_window *window, unsigned long command, struct dm_ioctl *request) {
@@ -203,8 +209,10 @@ void freeze_run(struct freeze_window *window) {
   if (rehearse(window)) {
     for (uint32_t index = 0; index < window->origin_count; index++)
       syncfs(window->folders[index]);  // best effort: the suspend flushes what is left
+    freeze_hurry(true, 10);
     if (freeze_guard_arm(window)) resumed = pass_through(window);
     else fail(window, FREEZE_GUARD_LOST, 0, 0);
+    freeze_hurry(false, 0);
   }
 
   munlockall();

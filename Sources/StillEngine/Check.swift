@@ -55,7 +55,8 @@ public func check(
     return ((), "\(request.repository), \(room) free" + (exists ? "" : "; it will be made"))
   }
   var plan: BackupPlan?
-  if let cluster {
+  // Without its volumes there is no more to say than was said.
+  if let cluster, cluster.layout.fileSystems.allSatisfy({ $0.volume != nil }) {
     plan = questions.ask("snapshots") {
       let plan = try BackupPlan.make(for: request, of: cluster, with: provider)
       return (plan, plan.snapshotSentence)

@@ -50,7 +50,7 @@ final class FillWatch: Sendable {
       try look()
       return failure
     } catch let overflow as StillError where overflow.status == .overflow {
-      return overflow
+      return overflow.during((failure as? StillError)?.phase ?? Phase.copy.doing, as: .overflow)
     } catch {
       return failure
     }

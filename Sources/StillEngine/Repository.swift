@@ -48,7 +48,9 @@ public struct Repository {
   /// The names of the clusters that have backups here.
   public func clusterNames() throws -> [String] {
     try folder.names().filter { name in
-      try !name.string.hasPrefix(".") && folder.metadata(of: name).kind == .folder
+      // A repository may be the root of a file system of its own.
+      try isClusterName(name.string) && name != "lost+found"
+        && folder.metadata(of: name).kind == .folder
     }.map(\.string)
   }
 

@@ -20,10 +20,12 @@ final class Run {
     _ phase: Phase, _ detail: String = "", failsAs status: ExitStatus,
     _ body: () throws -> Result
   ) throws -> Result {
-    if phase != .release { try cancellation.checkpoint() }
     observer.began(phase, detail)
     let watch = Stopwatch()
     defer { phases.append(.init(name: phase.rawValue, seconds: watch.seconds)) }
-    return try StillModel.phase(phase.doing, failsAs: status, body)
+    return try StillModel.phase(phase.doing, failsAs: status) {
+      if phase != .release { try cancellation.checkpoint() }
+      return try body()
+    }
   }
 }

@@ -40,7 +40,11 @@ public enum Tool {
   ///
   /// - Returns: what it printed on standard output.
   @discardableResult
-  public static func demand(_ words: String...) throws -> String {
+  public static func demand(_ words: String...) throws -> String { try demand(words) }
+
+  /// The same, for words that are a list already.
+  @discardableResult
+  public static func demand(_ words: [String]) throws -> String {
     let outcome = try run(words)
     guard outcome.status == 0 else {
       throw Trouble("\(words.joined(separator: " ")) ended with \(outcome.status): \(outcome.talk)")

@@ -155,9 +155,11 @@ public final class Broker {
   private func release() throws -> ReleaseReport {
     guard let run else { return ReleaseReport() }
     let report = try Leftovers(lvm: lvm).remove(run: run)
-    snapshots = []
     isFrozen = false
-    if report.left.isEmpty { RunLock.forget(run) }
+    // What could not be removed is still this run's: the next release tries again.
+    guard report.left.isEmpty else { return report }
+    RunLock.forget(run)
+    snapshots = []
     lock = nil
     self.run = nil
     return report

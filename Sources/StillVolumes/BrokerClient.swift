@@ -5,32 +5,36 @@ import SystemPackage
 
 /// The coordinator's side of the broker: a process that it starts and asks.
 public final class BrokerClient: SnapshotProvider {
-  private struct State: ~Copyable {
+  /// A broker that runs, and the line to it.
+  private struct Connection {
     var channel: Channel
-    var roots: [String] = []
+    var child: Child
+  }
+
+  private enum State {
+    /// Started with the first question.
+    case waiting(program: String)
+    case running(Connection)
+    case ended
   }
 
   private let state: Mutex<State>
-  private let child: Child?
 
-  /// Talks to a broker at the other end of `channel`; `child` is waited for in `end()`.
-  public init(channel: sending Channel, child: Child?) {
-    state = Mutex(State(channel: channel))
-    self.child = child
-  }
+  private init(_ state: sending State) { self.state = Mutex(state) }
 
-  /// Starts the broker: this program again. As root that is all; any other user needs sudo's leave
-  /// for it.
+  /// A broker: this program again. As root it is started at once, for root is given up next; any
+  /// other user needs sudo's leave for it, which is asked for with the first question.
   ///
   /// Must be called before root is given up, and before the first thread.
   ///
   /// - Parameter program: the path of this program.
-  /// - Throws: `.precondition` where sudo does not allow it.
   public static func start(program: FilePath) throws -> BrokerClient {
-    try Account.effectiveUser == 0 ? startAsRoot(program.string) : startWithSudo(program.string)
+    BrokerClient(
+      Account.effectiveUser == 0
+        ? .running(try startAsRoot(program.string)) : .waiting(program: program.string))
   }
 
-  private static func startAsRoot(_ program: String) throws -> BrokerClient {
+  private static func startAsRoot(_ program: String) throws -> Connection {
     let (ours, theirs) = try Channel.pair()
     let kept = ["LVM_SYSTEM_DIR", "DM_DISABLE_UDEV", "PATH", "TERM"] + TestHooks.variables
     var environment = ["LC_ALL": "C", "LVM_SUPPRESS_FD_WARNINGS": "1"]
@@ -38,10 +42,11 @@ public final class BrokerClient: SnapshotProvider {
     let child = try Child.start(
       program, ["broker"], environment: environment, socket: theirs.descriptor)
     theirs.close()
-    return BrokerClient(channel: ours, child: child)
+    return Connection(channel: ours, child: child)
   }
 
-  private static func startWithSudo(_ program: String) throws -> BrokerClient {
+  /// - Throws: `.precondition` where sudo does not allow it.
+  private static func startWithSudo(_ program: String) throws -> Connection {
     let socket = try NamedSocket()
     let (reading, writing) = try OpenFile.pipe()
     // sudo cleans the environment; it wants a PATH to look for itself.
@@ -53,7 +58,7 @@ public final class BrokerClient: SnapshotProvider {
     try writing.close()
     while true {
       if let channel = try socket.accept(from: 0, milliseconds: 100) {
-        return BrokerClient(channel: channel, child: child)
+        return Connection(channel: channel, child: child)
       }
       if let status = child.statusIfEnded() {
         let user = Account.of(user: Account.effectiveUser)?.name ?? "postgres"
@@ -67,7 +72,12 @@ public final class BrokerClient: SnapshotProvider {
 
   /// Lets the broker go: it gives back what it still holds, and ends.
   public func end() {
-    state.withLock { $0.channel.close() }
+    let child: Child? = state.withLock { state in
+      defer { state = .ended }
+      guard case .running(let connection) = state else { return nil }
+      connection.channel.close()
+      return connection.child
+    }
     _ = child?.wait()
   }
 
@@ -115,8 +125,10 @@ public final class BrokerClient: SnapshotProvider {
 
   private func ask(_ request: BrokerRequest) throws -> (reply: BrokerReply, descriptors: [Int32]) {
     try state.withLock { state in
-      guard (try? state.channel.send(message: request)) != nil,
-        let (line, descriptors) = try? state.channel.receive()
+      if case .waiting(let program) = state { state = .running(try Self.startWithSudo(program)) }
+      guard case .running(let connection) = state,
+        (try? connection.channel.send(message: request)) != nil,
+        let (line, descriptors) = try? connection.channel.receive()
       else {
         throw StillError(
           .volumes, "the broker has died",

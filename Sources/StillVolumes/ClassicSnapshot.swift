@@ -36,11 +36,20 @@ struct ClassicSnapshot {
     _ request: SnapshotRequest, run: RunID, mount: MountTable.Entry, lvm: LVM
   ) throws -> ClassicSnapshot {
     let name = name(of: request.origin, run: run)
-    try lvm.run([
-      "lvcreate", "--snapshot", "--yes", "--size", "\(request.size)b", "--permission", "rw",
-      "--addtag", RunTag.ours, "--addtag", RunTag.of(run), "--name", name.volume,
-      request.origin.description,
-    ])
+    do {
+      try lvm.run([
+        "lvcreate", "--snapshot", "--yes", "--size", "\(request.size)b", "--permission", "rw",
+        "--addtag", RunTag.ours, "--addtag", RunTag.of(run), "--name", name.volume,
+        request.origin.description,
+      ])
+    } catch var failure as StillError where failure.message.contains("insufficient free space") {
+      // There was enough when the backup was planned.
+      failure.status = .precondition
+      failure.hint =
+        "Somebody else took room in volume group \(request.origin.group); run again, or "
+        + "use a smaller --snapshot-size."
+      throw failure
+    }
     // LVM makes a store smaller than asked when a smaller one can hold the whole origin.
     let size = try lvm.volumes([name.description]).first { $0.name == name }.map { _ in
       try COWStore(of: name).size

@@ -80,6 +80,20 @@ enum Lab {
     ).trimmingCharacters(in: .whitespacesAndNewlines)
   }
 
+  /// Starts a restored cluster, lets `body` ask it, and stops it.
+  static func withServer(_ dataDirectory: String, _ body: (Int) throws -> Void) throws {
+    let log = dataDirectory + ".log"
+    let server = ["runuser", "-u", "postgres", "--", "pg_ctl", "-D", dataDirectory, "-w"]
+    let start = try Tool.run(
+      server + ["-t", "120", "-l", log, "-o", "-p 5433 -c max_connections=20", "start"])
+    guard start.status == 0 else {
+      throw Trouble("\(start.output)\n\(try String(contentsOfFile: log, encoding: .utf8))")
+    }
+    let outcome = Result { try body(5433) }
+    try Tool.demand(server + ["-m", "fast", "stop"])
+    try outcome.get()
+  }
+
   /// What a published backup's `--json` says, by the path of keys.
   static func json(_ text: String) throws -> [String: Any] {
     guard let value = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]

@@ -46,24 +46,20 @@ extension LabTests {
       try Tool.demand(
         "runuser", "-u", "postgres", "--", "pg_verifybackup", "-m",
         "\(repository)/pg/latest/backup_manifest", target)
-      let log = place + "/log"
-      let server = ["runuser", "-u", "postgres", "--", "pg_ctl", "-D", target]
-      let start = try Tool.run(
-        server + ["-w", "-t", "120", "-l", log, "-o", "-p 5433 -c max_connections=20", "start"])
-      #expect(start.status == 0, "\(start.output)")
-      let words = try String(contentsOfFile: log, encoding: .utf8)
-      #expect(words.contains("database system is ready to accept connections"))
-      for bad in ["PANIC", "FATAL", "invalid page", "could not"] {
-        #expect(!words.contains(bad), "\(words)")
+      try Lab.withServer(target) { port in
+        let words = try String(contentsOfFile: target + ".log", encoding: .utf8)
+        #expect(words.contains("database system is ready to accept connections"))
+        for bad in ["PANIC", "FATAL", "invalid page", "could not"] {
+          #expect(!words.contains(bad), "\(words)")
+        }
+        let check = try Tool.run([
+          Lab.helper("load"), "check", "\(port)", notes, "\(began)", "\(ended)",
+        ])
+        #expect(check.status == 0, "\(check.output)")
+        try Tool.demand(
+          "runuser", "-u", "postgres", "--", "pg_amcheck", "-p", "\(port)", "--all",
+          "--install-missing", "--heapallindexed")
       }
-      let check = try Tool.run([
-        Lab.helper("load"), "check", "5433", notes, "\(began)", "\(ended)",
-      ])
-      #expect(check.status == 0, "\(check.output)")
-      try Tool.demand(
-        "runuser", "-u", "postgres", "--", "pg_amcheck", "-p", "5433", "--all",
-        "--install-missing", "--heapallindexed")
-      #expect(try Tool.run(server + ["-w", "-m", "fast", "stop"]).status == 0)
       let sums = try Tool.run(
         ["runuser", "-u", "postgres", "--", "pg_checksums", "--check", "-D", target])
       #expect(sums.status == 0, "\(sums.output) \(sums.talk)")

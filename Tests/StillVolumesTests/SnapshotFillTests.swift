@@ -57,9 +57,12 @@ import Testing
       beganMicroseconds: 1_795_226_400_999_999,
       volumes: [volume(0, 14), volume(2, 12), volume(5, 13)])
     #expect(report.window == 15)
-    #expect(report.skew == 5)
+    // From 0, where the first began, to 6, where the last was done.
+    #expect(report.skew == 6)
     #expect(report.volumes[1].held == 11)
     #expect(report.at.iso8601 == "2026-11-21T02:00:00Z")
+    let one = FreezeReport(beganMicroseconds: 0, volumes: [volume(0, 14)])
+    #expect(one.skew == 0 && one.window == 15)
     let nothing = FreezeReport(beganMicroseconds: 0, volumes: [])
     #expect(nothing.window == 0 && nothing.skew == 0)
   }

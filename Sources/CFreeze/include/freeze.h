@@ -111,6 +111,9 @@ void freeze_run(struct freeze_window *window);
 /// Pages that were never touched are not read in for that, which would take longer than the window.
 /// 0, or errno.
 int freeze_lock_memory(void);
+/// Puts this process before all ordinary ones, or back among them: nobody who wants a processor may
+/// keep the window open. What is not allowed is done without.
+void freeze_hurry(bool hurries, int priority);
 /// Resumes the device `name`. 0, or errno.
 int freeze_resume(struct freeze_window *window, const char *name);
 int64_t freeze_now(void);
