@@ -60,7 +60,8 @@ struct LVMVolume: Equatable {
   private var obstacle: String? {
     let marks = Array(attributes)
     guard marks.count >= 5 else { return "LVM does not say what it is" }
-    if marks[4] != "a" { return "it is not active" }
+    // Suspended ("s") is active too: another run is inside its freeze window, or LVM at work.
+    if marks[4] != "a", marks[4] != "s" { return "it is not active" }
     return switch marks[0] {
     case "s", "S": "it is a snapshot itself"
     case "O": "a snapshot is being merged into it"
