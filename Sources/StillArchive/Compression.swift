@@ -49,18 +49,8 @@ extension Compression: CustomStringConvertible {
   }
 }
 
-extension Compression: Codable {
-  public init(from decoder: any Decoder) throws {
-    let text = try decoder.singleValueContainer().decode(String.self)
-    guard let compression = Compression(text) else {
-      throw DecodingError.dataCorrupted(
-        .init(codingPath: decoder.codingPath, debugDescription: "not a compression: \(text)"))
-    }
-    self = compression
-  }
-
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    try container.encode(description)
-  }
+extension Compression: TextCodable {
+  public static var nameOfText: String { "a compression" }
+  public init?(codedText: String) { self.init(codedText) }
+  public var codedText: String { description }
 }

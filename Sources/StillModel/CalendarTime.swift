@@ -80,18 +80,8 @@ public struct CalendarTime: Hashable, Sendable, Comparable {
   }
 }
 
-extension CalendarTime: Codable {
-  public init(from decoder: any Decoder) throws {
-    let text = try decoder.singleValueContainer().decode(String.self)
-    guard let time = CalendarTime(iso8601: text) else {
-      throw DecodingError.dataCorrupted(
-        .init(codingPath: decoder.codingPath, debugDescription: "not a time in UTC: \(text)"))
-    }
-    self = time
-  }
-
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    try container.encode(iso8601)
-  }
+extension CalendarTime: TextCodable {
+  public static var nameOfText: String { "a time in UTC" }
+  public init?(codedText: String) { self.init(iso8601: codedText) }
+  public var codedText: String { iso8601 }
 }

@@ -1,7 +1,7 @@
 import SystemPackage
 
 /// The number of a block device, as `/proc/self/mountinfo` and `/sys/dev/block` write it.
-public struct DeviceNumber: Hashable, Sendable, CustomStringConvertible, Codable {
+public struct DeviceNumber: Hashable, Sendable, CustomStringConvertible {
   public var major: UInt32
   public var minor: UInt32
 
@@ -22,7 +22,7 @@ public struct DeviceNumber: Hashable, Sendable, CustomStringConvertible, Codable
 }
 
 /// A logical volume by its two names, `vg0/data`.
-public struct VolumeName: Hashable, Sendable, Comparable, Codable, CustomStringConvertible {
+public struct VolumeName: Hashable, Sendable, Comparable, CustomStringConvertible {
   public var group: String
   public var volume: String
 
@@ -61,6 +61,18 @@ public struct VolumeName: Hashable, Sendable, Comparable, Codable, CustomStringC
   public static func < (left: VolumeName, right: VolumeName) -> Bool {
     (left.group, left.volume) < (right.group, right.volume)
   }
+}
+
+extension DeviceNumber: TextCodable {
+  public static var nameOfText: String { "a device number" }
+  public init?(codedText: String) { self.init(codedText) }
+  public var codedText: String { description }
+}
+
+extension VolumeName: TextCodable {
+  public static var nameOfText: String { "a name of a logical volume" }
+  public init?(codedText: String) { self.init(codedText) }
+  public var codedText: String { description }
 }
 
 /// A mounted file system, and the logical volume that carries it, if one does.

@@ -21,18 +21,8 @@ public struct LSN: Hashable, Sendable, Comparable, CustomStringConvertible {
   public static func < (left: LSN, right: LSN) -> Bool { left.position < right.position }
 }
 
-extension LSN: Codable {
-  public init(from decoder: any Decoder) throws {
-    let text = try decoder.singleValueContainer().decode(String.self)
-    guard let lsn = LSN(text) else {
-      throw DecodingError.dataCorrupted(
-        .init(codingPath: decoder.codingPath, debugDescription: "not a WAL position: \(text)"))
-    }
-    self = lsn
-  }
-
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    try container.encode(description)
-  }
+extension LSN: TextCodable {
+  public static var nameOfText: String { "a WAL position" }
+  public init?(codedText: String) { self.init(codedText) }
+  public var codedText: String { description }
 }

@@ -28,18 +28,8 @@ public struct RunID: Hashable, Sendable, Comparable, CustomStringConvertible {
   public static func < (left: RunID, right: RunID) -> Bool { left.description < right.description }
 }
 
-extension RunID: Codable {
-  public init(from decoder: any Decoder) throws {
-    let text = try decoder.singleValueContainer().decode(String.self)
-    guard let id = RunID(text) else {
-      throw DecodingError.dataCorrupted(
-        .init(codingPath: decoder.codingPath, debugDescription: "not a run id: \(text)"))
-    }
-    self = id
-  }
-
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    try container.encode(description)
-  }
+extension RunID: TextCodable {
+  public static var nameOfText: String { "a run id" }
+  public init?(codedText: String) { self.init(codedText) }
+  public var codedText: String { description }
 }

@@ -88,18 +88,12 @@ public final class Broker {
     }
   }
 
-  /// LVM's rows of these volumes, in their order.
+  /// LVM's rows of these volumes, in their order. The names came from the other side of the socket;
+  /// a `VolumeName` that was read from a line consists of LVM's own characters only.
   private func survey(_ names: [VolumeName]) throws -> [LVMVolume] {
     guard !names.isEmpty else { return [] }
-    // The names come from the other side of the socket: their characters are checked here.
-    let checked = try names.map { name in
-      guard let valid = VolumeName(name.description) else {
-        throw StillError(.volumes, "not the name of a logical volume: \(name)")
-      }
-      return valid
-    }
-    let rows = try lvm.volumes(checked.map(\.description))
-    return try checked.map { name in
+    let rows = try lvm.volumes(names.map(\.description))
+    return try names.map { name in
       guard let row = rows.first(where: { $0.name == name }) else {
         throw StillError(.volumes, "LVM does not know the volume \(name)")
       }

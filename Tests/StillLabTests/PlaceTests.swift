@@ -27,9 +27,9 @@ extension LabTests {
       }
       let freeze = try #require(record["freeze"] as? [String: Any])
       let origins = try #require(freeze["volumes"] as? [[String: Any]]).compactMap {
-        ($0["origin"] as? [String: Any])?["volume"] as? String
+        $0["origin"] as? String
       }
-      #expect(origins == ["data", "wal", "tbs"])
+      #expect(origins == ["vg0/data", "vg0/wal", "vg1/tbs"])
     }
 
     @Test func aMountOnPgWalTakesThePlaceOfALink() throws {
