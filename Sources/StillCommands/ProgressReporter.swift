@@ -75,28 +75,30 @@ final class ProgressReporter: Observer {
 
   private func draw(_ state: inout State, _ seconds: Double) {
     let rate = Double(state.done) / max(seconds, 0.001)
-    var figures = "\(ByteCount.text(state.done))"
+    var figures = [ByteCount.text(state.done)]
     var bar = ""
     if state.expected > 0 {
       let share = min(1, Double(state.done) / Double(state.expected))
-      figures += " of \(ByteCount.text(state.expected)), \(Figures.percent(share))"
       bar = "[" + String(repeating: "#", count: Int(share * 20))
       bar += String(repeating: ".", count: 20 - Int(share * 20)) + "] "
+      figures[0] += " of \(ByteCount.text(state.expected))"
     }
-    figures += ", \(ByteCount.text(UInt64(rate)))/s"
+    figures.append("\(ByteCount.text(UInt64(rate)))/s")
     if state.expected > state.done, rate > 0 {
-      figures += ", \(Figures.duration(Double(state.expected - state.done) / rate)) left"
+      figures.append("\(Figures.duration(Double(state.expected - state.done) / rate)) left")
     }
-    let fullest = state.fills.max { $0.share < $1.share }
-    if let fullest {
-      figures += ", \(fullest.snapshot.group) snapshot \(Figures.percent(fullest.share)) full"
+    if let fullest = state.fills.max(by: { $0.share < $1.share }) {
+      figures.append("\(fullest.origin) fills \(Figures.percent(fullest.share))")
     }
-    switch style {
-    case .bar:
-      Terminal.talk("\r" + String((bar + figures).prefix(Terminal.columns - 1)) + "\u{1B}[K")
-      state.barIsDrawn = true
-    default:
-      Terminal.talk("  \(figures)\n")
+    guard style == .bar else {
+      Terminal.talk("  \(figures.joined(separator: ", "))\n")
+      return
     }
+    // What does not fit is left out whole.
+    while (bar + figures.joined(separator: ", ")).count >= Terminal.columns, figures.count > 1 {
+      figures.removeLast()
+    }
+    Terminal.talk("\r\(bar)\(figures.joined(separator: ", "))\u{1B}[K")
+    state.barIsDrawn = true
   }
 }

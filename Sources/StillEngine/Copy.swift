@@ -32,20 +32,12 @@ func copy(
   try requireSameTablespaces(data, plan.layout)
   let walFolder = try frozen.folder(plan.layout.wal)
   let wal = try FrozenWAL.examine(walFolder, data.control, flushed: frozen.lsnBefore)
-  run.observer.expects(bytes: try usedBytes(frozen, plan))
+  let trees = try sourceTrees(data, frozen, plan.layout)
+  run.observer.expects(
+    bytes: try trees.reduce(0) { try $0 + contentSize(of: $1.tree, run.cancellation) }
+      + UInt64(wal.segments.count) * UInt64(cluster.facts.walSegmentSize))
 
-  let exclusions = Exclusions(
-    majorVersion: data.majorVersion, isCleanlyShutDown: data.control.state.isShutDown)
-  try archives.write("base") { archive in
-    try archive.add(try dataTree(data, exclusions, frozen, plan.layout))
-  }
-  for tablespace in plan.layout.tablespaces {
-    try archives.write("\(tablespace.oid)") { archive in
-      let kind = SourceTree.Kind.tablespace(
-        oid: tablespace.oid, versionFolder: data.tablespaceFolder, exclusions)
-      try archive.add(SourceTree(kind, root: try frozen.folder(tablespace.location)))
-    }
-  }
+  for (name, tree) in trees { try archives.write(name) { try $0.add(tree) } }
   try archives.write("pg_wal") { archive in
     try archive.addFolder("", like: try walFolder.metadata())
     try archive.addFolder("archive_status", like: try walFolder.metadata())
@@ -106,6 +98,22 @@ private func requireSameTablespaces(_ data: DataDirectory, _ layout: ClusterLayo
   }
 }
 
+/// The data directory, and each tablespace by its OID.
+private func sourceTrees(
+  _ data: DataDirectory, _ frozen: FrozenSet, _ layout: ClusterLayout
+) throws -> [(name: String, tree: SourceTree)] {
+  let exclusions = Exclusions(
+    majorVersion: data.majorVersion, isCleanlyShutDown: data.control.state.isShutDown)
+  var trees = [(name: "base", tree: try dataTree(data, exclusions, frozen, layout))]
+  for tablespace in layout.tablespaces {
+    let kind = SourceTree.Kind.tablespace(
+      oid: tablespace.oid, versionFolder: data.tablespaceFolder, exclusions)
+    let root = try frozen.folder(tablespace.location)
+    trees.append((name: "\(tablespace.oid)", tree: SourceTree(kind, root: root)))
+  }
+  return trees
+}
+
 private func dataTree(
   _ data: DataDirectory, _ exclusions: Exclusions, _ frozen: FrozenSet, _ layout: ClusterLayout
 ) throws -> SourceTree {
@@ -135,9 +143,11 @@ private func addConfiguration(_ files: [String], to archive: ArchiveWriter) thro
   return missing
 }
 
-/// About how much there is to read: what the snapshots' file systems have in use.
-private func usedBytes(_ frozen: FrozenSet, _ plan: BackupPlan) throws -> UInt64 {
-  var seen: Set<DeviceNumber> = []
-  return try plan.layout.locations.filter { seen.insert($0.fileSystem.device).inserted }
-    .reduce(0) { try $0 + frozen.folder($1).usedBytes() }
+/// How much there is to read of a tree, in bytes.
+private func contentSize(of tree: SourceTree, _ cancellation: Cancellation) throws -> UInt64 {
+  var bytes: UInt64 = 0
+  _ = try TreeWalk.run(tree, cancellation: cancellation) { entry in
+    if case .file = entry.kind { bytes += entry.metadata.size }
+  }
+  return bytes
 }

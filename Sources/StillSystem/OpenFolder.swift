@@ -195,13 +195,6 @@ public final class OpenFolder: @unchecked Sendable {
     _ = try check("sync the file system of", path.string) { still_syncfs(descriptor) }
   }
 
-  /// What is in use on this folder's file system, in bytes.
-  public func usedBytes() throws -> UInt64 {
-    var status = statvfs()
-    _ = try check("ask for room on", path.string) { fstatvfs(descriptor, &status) }
-    return UInt64(status.f_blocks - status.f_bfree) * UInt64(status.f_frsize)
-  }
-
   /// Room on this folder's file system for this process, in bytes.
   public func availableBytes() throws -> UInt64 {
     var status = statvfs()
