@@ -7,6 +7,10 @@ let rules: [SwiftSetting] = [
   .unsafeFlags(["-warnings-as-errors"]),
 ]
 
+/// Every function of every library is looked up when the program starts: a first call inside the
+/// freeze window must not read a library from a file system that is frozen.
+let boundAtStart = LinkerSetting.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "now"])
+
 let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -61,10 +65,12 @@ let package = Package(
       swiftSettings: rules),
     .target(
       name: "StillCommands", dependencies: ["StillEngine", arguments], swiftSettings: rules),
-    .executableTarget(name: "pgstill", dependencies: ["StillCommands"], swiftSettings: rules),
+    .executableTarget(
+      name: "pgstill", dependencies: ["StillCommands"], swiftSettings: rules,
+      linkerSettings: [boundAtStart]),
     .executableTarget(
       name: "freeze-trial", dependencies: ["StillVolumes", arguments], path: "Sources/FreezeTrial",
-      swiftSettings: rules),
+      swiftSettings: rules, linkerSettings: [boundAtStart]),
     .target(name: "StillTestSupport", dependencies: ["StillEngine"], swiftSettings: rules),
 
     // What needs device-mapper; scripts/test runs these in the lab.

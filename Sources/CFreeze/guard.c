@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 // The guard's whole life: wait to be armed, then wait for the dismissal, the broker's death (its end
-// of the pipe closes) or the deadline, whichever comes first. It never needs memory, a file or a
-// lock after it said that it is ready.
+// of the pipe closes) or the deadline, whichever comes first; in the last two cases, act. It never
+// needs memory, a file or a lock after it said that it is ready.
 
-enum { READY = 'r', ARMED = 'a', DISMISSED = 'd' };
+enum { READY = 'r', ARMED = 'a', DISMISSED = 'd', LATE = 'l' };
 
 static char *own_name;
 static size_t own_name_room;
@@ -46,19 +46,16 @@ static void step_aside(void) {
   }
 }
 
-static void resume_marked(struct freeze_window *window) {
-  const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
-  for (int attempt = 0; attempt < 1200; attempt++) {  // a minute
-    bool left = false;
-    for (uint32_t index = 0; index < window->origin_count; index++) {
-      if (!window->shared->suspended[index]) continue;
-      int reason = freeze_resume(window, window->origins[index]);
-      if (reason == 0 || reason == ENXIO) window->shared->suspended[index] = 0;
-      else left = true;
-    }
-    if (!left) return;
-    nanosleep(&pause, NULL);
+/// One round over all origins that the broker has marked. True if none of them is suspended.
+static bool resume_marked(struct freeze_window *window) {
+  bool none = true;
+  for (uint32_t index = 0; index < window->origin_count; index++) {
+    if (!window->shared->marked[index]) continue;
+    freeze_resume(window, window->origins[index]);
+    int64_t flags = freeze_flags(window, window->origins[index]);
+    if (flags >= 0 && (flags & DM_SUSPEND_FLAG)) none = false;
   }
+  return none;
 }
 
 /// 1: something to read (or the end of the pipe), 0: the time is up.
@@ -79,6 +76,22 @@ static char next_word(int pipe_end) {
   do got = read(pipe_end, &word, 1);
   while (got < 0 && errno == EINTR);
   return got == 1 ? word : 0;
+}
+
+/// Resumes what is marked, again and again: a suspend that is still under way cannot be resumed
+/// before it is done, so one round is never enough. While the broker lives it is told by a signal,
+/// which interrupts a suspend that waits for a disk; its last word is that it is done. Of a dead one
+/// it takes a second without anything suspended.
+static void act(struct freeze_window *window, int commands, bool broker_lives) {
+  const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+  for (int quiet_rounds = 0; broker_lives || quiet_rounds < 20;) {
+    quiet_rounds = resume_marked(window) ? quiet_rounds + 1 : 0;
+    if (broker_lives) {
+      kill(window->broker, SIGUSR1);
+      if (wait_for(commands, freeze_now() + 1000000)) broker_lives = next_word(commands) == ARMED;
+    }
+    nanosleep(&pause, NULL);
+  }
 }
 
 static void __attribute__((noreturn)) guard(struct freeze_window *window, int commands,
@@ -105,10 +118,12 @@ static void __attribute__((noreturn)) guard(struct freeze_window *window, int co
   // As in the window: every page that will be needed is touched now.
   const struct timespec no_time = {0};
   window->rehearsing = true;
-  window->shared->suspended[0] = 1;
   resume_marked(window);
-  wait_for(commands, freeze_now() + 1);
+  freeze_resume(window, window->origins[0]);
+  freeze_flags(window, window->origins[0]);
+  wait_for(commands, freeze_now() + 1000000);
   nanosleep(&no_time, NULL);
+  kill(window->broker, 0);
   window->rehearsing = false;
   char word = READY;
   if (write(2, &word, 1) != 1) _exit(2);
@@ -117,11 +132,11 @@ static void __attribute__((noreturn)) guard(struct freeze_window *window, int co
   word = next_word(commands);
   if (word == ARMED) {
     int64_t until = freeze_now() + window->deadline_nanoseconds;
-    if (wait_for(commands, until)) word = next_word(commands);
+    word = wait_for(commands, until) ? next_word(commands) : LATE;
   }
   if (word == DISMISSED) _exit(0);
   window->shared->guard_acted = 1;
-  resume_marked(window);
+  act(window, commands, word == LATE);
   _exit(1);
 }
 

@@ -84,27 +84,31 @@ int freeze_resume(struct freeze_window *window, const char *name) {
   return call(window, DM_DEV_SUSPEND, &request);
 }
 
-static bool is_suspended(struct freeze_window *window, const char *name) {
+int64_t freeze_flags(struct freeze_window *window, const char *name) {
   struct dm_ioctl request;
   fill(&request, name, 0);
-  int reason = call(window, DM_DEV_STATUS, &request);
-  return window->rehearsing || (reason == 0 && (request.flags & DM_SUSPEND_FLAG));
+  return call(window, DM_DEV_STATUS, &request) == 0 ? (int64_t)request.flags : -1;
 }
 
+static bool is_suspended(struct freeze_window *window, const char *name) {
+  int64_t flags = freeze_flags(window, name);
+  return window->rehearsing || (flags >= 0 && (flags & DM_SUSPEND_FLAG));
+}
+
+static bool fail(struct freeze_window *window, enum freeze_outcome outcome, uint32_t index,
+                 int reason);
+
 static bool all_suspended(struct freeze_window *window) {
-  for (uint32_t index = 0; index < window->origin_count; index++) {
-    if (is_suspended(window, window->origins[index])) continue;
-    window->outcome = FREEZE_NOT_SUSPENDED;
-    window->failed_index = index;
-    return false;
-  }
+  for (uint32_t index = 0; index < window->origin_count; index++)
+    if (!is_suspended(window, window->origins[index]))
+      return fail(window, FREEZE_NOT_SUSPENDED, index, 0);
   return true;
 }
 
 static bool fail(struct freeze_window *window, enum freeze_outcome outcome, uint32_t index,
                  int reason) {
-  // The first failure is the one to report.
-  if (window->outcome == FREEZE_DONE) {
+  // The first failure is the one to report, but for an origin that is left suspended.
+  if (window->outcome == FREEZE_DONE || outcome == FREEZE_RESUME_FAILED) {
     window->outcome = outcome;
     window->failed_index = index;
     window->failed_errno = reason;
@@ -112,21 +116,34 @@ static bool fail(struct freeze_window *window, enum freeze_outcome outcome, uint
   return false;
 }
 
+/// Whether nobody else is at work on an origin. The kernel would let us adopt another command's
+/// suspend, and our resume would put in place whatever table that command had loaded.
+static bool is_free(struct freeze_window *window, const char *name) {
+  int64_t flags = freeze_flags(window, name);
+  return window->rehearsing ||
+         (flags >= 0 && !(flags & (DM_SUSPEND_FLAG | DM_INACTIVE_PRESENT_FLAG)));
+}
+
 static bool suspend_all(struct freeze_window *window) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   window->began = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
   for (uint32_t index = 0; index < window->origin_count; index++) {
+    const char *name = window->origins[index];
+    if (!is_free(window, name)) return fail(window, FREEZE_ORIGIN_BUSY, index, 0);
     // Marked before it is done: dying between the two must not hide a suspended device from the
     // guard. Resuming one that is not suspended does nothing.
-    window->shared->suspended[index] = 1;
+    window->shared->marked[index] = 1;
     window->suspends[index].begin = freeze_now();
-    int reason = suspend(window, window->origins[index]);
+    int reason = suspend(window, name);
     window->suspends[index].end = freeze_now();
-    if (reason == 0) continue;
-    // EINVAL: somebody else holds it suspended, and it is his to resume.
-    window->shared->suspended[index] = 0;
-    return fail(window, FREEZE_SUSPEND_FAILED, index, reason);
+    window->held[index] = reason == 0;
+    if (reason != 0) {
+      window->shared->marked[index] = 0;
+      return fail(window, FREEZE_SUSPEND_FAILED, index, reason);
+    }
+    // A guard that has acted while this one was under way resumes it, and will not stop doing so.
+    if (window->shared->guard_acted) return fail(window, FREEZE_GUARD_ACTED, index, 0);
   }
   return true;
 }
@@ -136,6 +153,12 @@ static bool take_all(struct freeze_window *window) {
     // The kernel answers into what it is given; the request itself is needed once more after the
     // rehearsal.
     struct freeze_request request = window->takes[index];
+    if (request.command == DM_DEV_SUSPEND && !window->rehearsing) {
+      // Without a table that waits, the device runs already, and shows a moment of its own.
+      int64_t flags = freeze_flags(window, request.header.name);
+      if (flags < 0 || !(flags & DM_INACTIVE_PRESENT_FLAG))
+        return fail(window, FREEZE_BEGAN_EARLY, index, 0);
+    }
     window->taken[index].begin = freeze_now();
     int reason = call(window, request.command, &request.header);
     window->taken[index].end = freeze_now();
@@ -147,12 +170,16 @@ static bool take_all(struct freeze_window *window) {
 static bool resume_all(struct freeze_window *window) {
   bool all = true;
   for (uint32_t index = 0; index < window->origin_count; index++) {
-    if (!window->shared->suspended[index]) continue;
+    if (!window->held[index]) continue;
     window->resumes[index].begin = freeze_now();
     int reason = freeze_resume(window, window->origins[index]);
     window->resumes[index].end = freeze_now();
-    if (reason == 0) window->shared->suspended[index] = 0;
-    else all = fail(window, FREEZE_RESUME_FAILED, index, reason);
+    if (reason == 0) {
+      window->held[index] = false;
+      window->shared->marked[index] = 0;
+    } else {
+      all = fail(window, FREEZE_RESUME_FAILED, index, reason);
+    }
   }
   return all;
 }
@@ -164,7 +191,7 @@ static bool pause_for_a_test(struct freeze_window *window) {
   return true;
 }
 
-/// The window itself. True if every origin runs again.
+/// The window itself. True if every origin runs again, whatever the outcome.
 static bool pass_through(struct freeze_window *window) {
   if (suspend_all(window) && all_suspended(window) && pause_for_a_test(window) &&
       take_all(window))
@@ -184,8 +211,34 @@ static bool rehearse(struct freeze_window *window) {
   return passed;
 }
 
+/// An empty handler: the guard's signal has to interrupt a suspend that waits for a disk, no more.
+static void interrupted(int number) { (void)number; }
+
+/// Whatever was reported so far, an origin that is suspended now is what has to be told.
+static void ask_again(struct freeze_window *window) {
+  for (uint32_t index = 0; index < window->origin_count; index++) {
+    if (!is_suspended(window, window->origins[index])) continue;
+    // One that was never ours is somebody else's to resume.
+    if (window->suspends[index].begin == 0) continue;
+    window->outcome = FREEZE_RESUME_FAILED;
+    window->failed_index = index;
+    return;
+  }
+}
+
+static void hold_window(struct freeze_window *window) {
+  if (!rehearse(window)) return;
+  for (uint32_t index = 0; index < window->origin_count; index++)
+    syncfs(window->folders[index]);  // best effort: the suspend flushes what is left
+  freeze_hurry(true, 10);
+  if (freeze_guard_arm(window)) pass_through(window);
+  else fail(window, FREEZE_GUARD_LOST, 0, 0);
+  freeze_hurry(false, 0);
+}
+
 void freeze_run(struct freeze_window *window) {
   window->outcome = FREEZE_DONE;
+  window->broker = getpid();
   window->shared = mmap(NULL, sizeof *window->shared, PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (window->shared == MAP_FAILED) {
@@ -199,27 +252,26 @@ void freeze_run(struct freeze_window *window) {
     return;
   }
 
-  // A suspend that a signal interrupts fails with EINTR; and no handler of ours may run in here.
+  // No handler of ours may run in here, and a signal that interrupts a suspend makes it fail; the
+  // guard's is there for just that.
+  struct sigaction empty = {.sa_handler = interrupted};
+  sigaction(SIGUSR1, &empty, NULL);  // for good: a late one must not end the process
   sigset_t all, before;
   sigfillset(&all);
+  sigdelset(&all, SIGUSR1);
   sigprocmask(SIG_BLOCK, &all, &before);
-  freeze_lock_memory();
-
-  bool resumed = true;
-  if (rehearse(window)) {
-    for (uint32_t index = 0; index < window->origin_count; index++)
-      syncfs(window->folders[index]);  // best effort: the suspend flushes what is left
-    freeze_hurry(true, 10);
-    if (freeze_guard_arm(window)) resumed = pass_through(window);
-    else fail(window, FREEZE_GUARD_LOST, 0, 0);
-    freeze_hurry(false, 0);
-  }
-
+  reason = freeze_lock_memory();
+  if (reason == 0) hold_window(window);
+  else fail(window, FREEZE_NOT_LOCKED, 0, reason);
   munlockall();
-  sigprocmask(SIG_SETMASK, &before, NULL);
-  // Where an origin could not be resumed the guard stays armed and goes on trying.
-  if (resumed && !freeze_guard_dismiss(window)) fail(window, FREEZE_GUARD_LOST, 0, 0);
+
+  // Where an origin could not be resumed the guard is not dismissed: it acts at the deadline.
+  if (window->outcome != FREEZE_RESUME_FAILED && !freeze_guard_dismiss(window))
+    fail(window, FREEZE_GUARD_LOST, 0, 0);
   // Whatever else was noticed then, such as origins that ran again, is its doing.
-  if (window->shared->guard_acted) window->outcome = FREEZE_GUARD_ACTED;
+  if (window->shared->guard_acted && window->outcome != FREEZE_RESUME_FAILED)
+    window->outcome = FREEZE_GUARD_ACTED;
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  ask_again(window);
   munmap(window->shared, sizeof *window->shared);
 }

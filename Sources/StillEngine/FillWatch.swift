@@ -40,7 +40,9 @@ final class FillWatch: Sendable {
     let fills = try provider.fill()
     let seconds = clock.seconds
     samples.withLock { $0.append(.init(seconds: seconds, used: fills.map(\.used))) }
-    for fill in fills where fill.state != .valid { throw overflow(of: fill, after: seconds) }
+    for fill in fills where fill.state != .valid {
+      throw fill.state == .invalid ? overflow(of: fill, after: seconds) : gone(fill)
+    }
     return fills
   }
 
@@ -64,11 +66,18 @@ final class FillWatch: Sendable {
     }
   }
 
+  private func gone(_ fill: SnapshotFill) -> StillError {
+    StillError(
+      .volumes, "snapshot \(fill.snapshot) was removed or changed by somebody else",
+      hint: "Nothing was published; run again.")
+  }
+
   private func overflow(of fill: SnapshotFill, after seconds: Double) -> StillError {
     StillError(
       .overflow,
       "snapshot \(fill.snapshot) overflowed within \(Int(seconds)) s of the freeze: its origin "
         + "\(fill.origin) took in more changes than its COW store holds",
-      hint: "Nothing was published. Use a larger --snapshot-size, or a quieter hour.")
+      hint: "Nothing was published. Use a larger --snapshot-size, or a quieter hour; if it was not "
+        + "full, dmesg tells of a disk that failed.")
   }
 }

@@ -180,6 +180,11 @@ public struct ReleaseReport: Hashable, Sendable, Codable {
     self.left = left
   }
 
+  public mutating func add(_ other: ReleaseReport) {
+    removed += other.removed
+    left += other.left
+  }
+
   /// The failure to report when something is left, nil otherwise.
   public var failure: StillError? {
     guard !left.isEmpty else { return nil }

@@ -39,6 +39,12 @@ public struct MountTable: Sendable {
     return best
   }
 
+  /// The best place from which to reach a file system: one where its root is mounted.
+  public func entry(of device: DeviceNumber) -> Entry? {
+    let mounts = entries.filter { $0.device == device }
+    return mounts.first { $0.root == "/" } ?? mounts.first
+  }
+
   /// The mounts strictly below a folder, each mount point once (the one on top).
   public func entries(below folder: FilePath) -> [Entry] {
     var byPoint: [FilePath: Entry] = [:]

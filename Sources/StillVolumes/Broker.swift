@@ -5,6 +5,9 @@ import SystemPackage
 /// The one process that is root: single-threaded and synchronous, it answers requests until the
 /// coordinator's end of the socket closes, for whatever reason, and then gives everything back.
 public final class Broker {
+  /// As many descriptors as one message on the socket carries (CStill, MAX_DESCRIPTORS).
+  private static let mostVolumes = 16
+
   private let channel: Channel
   private let lvm: LVM
   private var run: RunID?
@@ -103,6 +106,9 @@ public final class Broker {
 
   private func prepare(_ run: RunID, _ requests: [SnapshotRequest]) throws -> [SnapshotFacts] {
     guard self.run == nil else { throw StillError(.volumes, "this broker holds a set already") }
+    guard requests.count <= Broker.mostVolumes else {
+      throw StillError(.precondition, "more than \(Broker.mostVolumes) volumes in one set")
+    }
     let mounts = try MountTable.current()
     let rows = try survey(requests.map(\.origin))
     let places = try rows.map { row in
@@ -110,16 +116,16 @@ public final class Broker {
         throw StillError(.precondition, "volume \(row.name) cannot be snapshotted: \(obstacle)")
       }
       let path = "/dev/mapper/\(row.name.deviceName)"
-      let mount = mounts.entries.first { mount in
-        BlockDevices.carrier(of: mount.device) == .logicalVolume(row.name)
+      let device = mounts.entries.lazy.map(\.device).first {
+        BlockDevices.carrier(of: $0) == .logicalVolume(row.name)
       }
-      guard let mount else {
+      guard let device, let mount = mounts.entry(of: device) else {
         throw StillError(.precondition, "volume \(row.name) (\(path)) holds no mounted file system")
       }
       return mount
     }
     _ = try Leftovers(lvm: lvm).sweep()
-    lock = try RunLock.take(run)
+    lock = try RunLock.take(run, of: requests.map(\.origin))
     self.run = run
     do {
       for (request, mount) in zip(requests, places) {
@@ -138,6 +144,8 @@ public final class Broker {
     guard !snapshots.isEmpty, !isFrozen, deadline > 0, deadline <= 60 else {
       throw StillError(.volumes, "there is nothing to freeze, or it is frozen already")
     }
+    // An LVM command that reloaded an origin meanwhile has put our snapshot's table in place too.
+    for snapshot in snapshots where try !snapshot.isDisarmed() { try snapshot.disarm() }
     let report = try FreezeWindow(snapshots: snapshots).run(deadline: deadline)
     for fill in try snapshots.map({ try $0.fill() }) where fill.state != .valid {
       throw StillError(.volumes, "snapshot \(fill.snapshot) is not valid right after the freeze")

@@ -61,11 +61,9 @@ public final class BrokerClient: SnapshotProvider {
         return Connection(channel: channel, child: child)
       }
       if let status = child.statusIfEnded() {
-        let user = Account.of(user: Account.effectiveUser)?.name ?? "postgres"
         throw StillError(
           .precondition, "the broker could not be started as root: sudo gave status \(status)",
-          hint: "Run pgstill as root, or allow this in sudoers: "
-            + "\(user) ALL=(root) NOPASSWD: \(program) broker")
+          hint: sudoHint(program))
       }
     }
   }
@@ -79,6 +77,26 @@ public final class BrokerClient: SnapshotProvider {
       return connection.child
     }
     _ = child?.wait()
+  }
+
+  /// What root runs, nobody else may be able to write: only then it belongs into sudoers.
+  private static func sudoHint(_ program: String) -> String {
+    var path = FilePath(program)
+    while !path.components.isEmpty {
+      let parent = path.removingLastComponent()
+      let metadata = try? OpenFolder.open(parent).metadata(
+        of: FilePath(root: nil, path.components.suffix(1)))
+      guard let metadata, metadata.owner == 0,
+        metadata.mode & 0o022 == 0 || metadata.mode & 0o1000 != 0
+      else {
+        return "Run pgstill as root, or install it where root alone can write (not so: \(path)), "
+          + "and allow its broker in sudoers."
+      }
+      path = parent
+    }
+    let user = Account.of(user: Account.effectiveUser)?.name ?? "postgres"
+    return "Run pgstill as root, or allow this in sudoers: "
+      + "\(user) ALL=(root) NOPASSWD: \(program) broker"
   }
 
   public func survey(_ volumes: [VolumeName]) throws -> [VolumeFacts] {
@@ -132,7 +150,7 @@ public final class BrokerClient: SnapshotProvider {
       else {
         throw StillError(
           .volumes, "the broker has died",
-          hint: "Its snapshots go with the next run, or with pgstill release.")
+          hint: "Run pgstill release now: it gives back what the broker held.")
       }
       let reply = try BrokerReply(line: line)
       if case .failed(let failure) = reply { throw failure }

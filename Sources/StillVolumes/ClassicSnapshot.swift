@@ -21,7 +21,7 @@ struct ClassicSnapshot {
 
   /// `origin_still_RUN`; a long origin's name is cut so that LVM accepts it.
   static func name(of origin: VolumeName, run: RunID) -> VolumeName {
-    let suffix = "_still_\(run)"
+    let suffix = suffix(of: run)
     // device-mapper's names have 127 bytes, in which each hyphen counts twice.
     var stem = origin.volume
     var name = VolumeName(group: origin.group, volume: stem + suffix)
@@ -32,6 +32,8 @@ struct ClassicSnapshot {
     return name
   }
 
+  static func suffix(of run: RunID) -> String { "_still_\(run)" }
+
   static func create(
     _ request: SnapshotRequest, run: RunID, mount: MountTable.Entry, lvm: LVM
   ) throws -> ClassicSnapshot {
@@ -39,7 +41,8 @@ struct ClassicSnapshot {
     do {
       try lvm.run([
         "lvcreate", "--snapshot", "--yes", "--size", "\(request.size)b", "--permission", "rw",
-        "--addtag", RunTag.ours, "--addtag", RunTag.of(run), "--name", name.volume,
+        "--addtag", RunTag.ours, "--addtag", RunTag.of(run), "--addtag", RunTag.host, "--name",
+        name.volume,
         request.origin.description,
       ])
     } catch var failure as StillError where failure.message.contains("insufficient free space") {
@@ -72,6 +75,9 @@ struct ClassicSnapshot {
     try device.load(store.table)
   }
 
+  /// Whether it still waits as `disarm` left it.
+  func isDisarmed() throws -> Bool { try device.table().map(\.target) == ["error"] }
+
   func fill() throws -> SnapshotFill {
     let line = try device.status().first
     return SnapshotFill(
@@ -92,17 +98,5 @@ struct ClassicSnapshot {
       failure.hint = "The kernel's log (dmesg) says more; nothing was published."
       throw failure
     }
-  }
-}
-
-/// The tags that mark our snapshots; nothing without them is ever removed.
-enum RunTag {
-  static let ours = "pgstill"
-  private static let prefix = "pgstill.run="
-
-  static func of(_ run: RunID) -> String { prefix + run.description }
-
-  static func run(in tags: [String]) -> RunID? {
-    tags.lazy.filter { $0.hasPrefix(prefix) }.compactMap { RunID($0.dropFirst(prefix.count)) }.first
   }
 }

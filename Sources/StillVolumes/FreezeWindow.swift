@@ -17,11 +17,12 @@ struct FreezeWindow {
     window.pointee.control = control.descriptor
     window.pointee.deadline_nanoseconds = Int64(deadline * 1e9)
     window.pointee.pause_nanoseconds = TestHooks.pauseInFreezeWindow
-    let folders = try snapshots.map { try OpenFolder.open($0.mountPoint) }
-    defer { folders.forEach { $0.close() } }
+    // A mount point may be a file, or lie below another mount; then the suspend has more to flush.
+    let folders = snapshots.map { try? OpenFolder.open($0.mountPoint) }
+    defer { folders.forEach { $0?.close() } }
     for (snapshot, folder) in zip(snapshots, folders) {
       guard
-        freeze_add_origin(window, snapshot.facts.origin.deviceName, folder.descriptor) == 0,
+        freeze_add_origin(window, snapshot.facts.origin.deviceName, folder?.descriptor ?? -1) == 0,
         freeze_add_resume(window, snapshot.device.name) == 0
       else { throw StillError(.volumes, "more volumes than one freeze can hold") }
     }
@@ -32,10 +33,16 @@ struct FreezeWindow {
 
   private func check(_ window: freeze_window) throws {
     let index = Int(window.failed_index)
-    let name = index < snapshots.count ? snapshots[index].facts.origin.description : "?"
+    let facts = index < snapshots.count ? snapshots[index].facts : nil
+    let name = facts?.origin.description ?? "?"
     let reason = StillError.reason(window.failed_errno)
+    let again = "Every origin runs on and nothing was published; run again."
     switch window.outcome {
     case FREEZE_DONE: return
+    case FREEZE_ORIGIN_BUSY:
+      throw StillError(
+        .volumes, "another command is at work on origin \(name), which is suspended already",
+        hint: "Wait for it to end (dmsetup info shows the state), and run again.")
     case FREEZE_SUSPEND_FAILED:
       throw StillError(
         .volumes, "origin \(name) could not be suspended: \(reason)",
@@ -45,23 +52,31 @@ struct FreezeWindow {
     case FREEZE_NOT_SUSPENDED:
       throw StillError(
         .volumes, "origin \(name) was resumed by somebody else inside the freeze window",
-        hint: "The snapshots are not of one instant, so nothing was published; run again.")
+        hint: again)
+    case FREEZE_BEGAN_EARLY:
+      throw StillError(
+        .volumes, "the snapshot of \(name) was put in place by another command before the window",
+        hint: again)
     case FREEZE_TAKE_FAILED:
-      throw StillError(.volumes, "the snapshot of \(name) could not be taken: \(reason)")
+      throw StillError(
+        .volumes, "the snapshot of \(name) could not be taken: \(reason)", hint: again)
     case FREEZE_RESUME_FAILED:
       throw StillError(
-        .volumes, "origin \(name) could not be resumed: \(reason)",
-        hint: "Run at once: dmsetup resume /dev/mapper/\(snapshots[index].facts.origin.deviceName)")
+        .volumes, "origin \(name) is suspended still, and whoever writes to it waits",
+        hint: "Run at once: dmsetup resume \(facts?.origin.deviceName ?? name)")
     case FREEZE_GUARD_ACTED:
       throw StillError(
         .volumes, "the freeze window passed its deadline, and the guard resumed every origin",
-        hint:
-          "The disks were too busy to be flushed in time; run again, or with a longer --freeze-deadline."
-      )
+        hint: "The disks were too busy to be flushed in time. Nothing was published; run again, or "
+          + "with a longer --freeze-deadline.")
+    case FREEZE_NOT_LOCKED:
+      throw StillError(
+        .volumes, "the broker may not lock its memory: \(reason)",
+        hint: "In a container, give it CAP_IPC_LOCK; nothing was suspended.")
     default:
       throw StillError(
-        .volumes, "the guard of the freeze window could not be started or was killed",
-        hint: "Every origin is resumed and nothing was published; run again.")
+        .volumes, "the guard of the freeze window could not be started or was killed: \(reason)",
+        hint: again)
     }
   }
 

@@ -11,25 +11,35 @@ struct Leftovers {
     remove(try ours().filter { RunTag.run(in: $0.tags) == run })
   }
 
-  /// Removes everything that runs have left whose broker is dead.
+  /// Gives back everything that runs of this host have left whose broker is dead: lets run what they
+  /// have suspended, and removes their snapshots.
   func sweep() throws -> ReleaseReport {
+    for (run, origins) in try RunLock.dead() { try resumeDevices(of: run, origins) }
     var report = ReleaseReport()
     for (run, volumes) in Dictionary(grouping: try ours(), by: { RunTag.run(in: $0.tags) }) {
       guard let run, try !RunLock.isAlive(run) else { continue }
-      try resumeOrigins(of: volumes)
-      let one = remove(volumes)
-      if one.left.isEmpty { RunLock.forget(run) }
-      report.removed += one.removed
-      report.left += one.left
+      report.add(remove(volumes))
+    }
+    // Forgotten only now: a run that has left something is found by its name again.
+    for (run, _) in try RunLock.dead()
+    where !report.left.contains(where: { isOf(run, $0.snapshot) }) {
+      RunLock.forget(run)
     }
     return report
   }
 
+  /// Tags can be put on anything; only what also has the name that we give to snapshots is removed.
+  /// A snapshot whose creation was cut short has no origin yet, and is an ordinary volume.
   private func ours() throws -> [LVMVolume] {
-    try lvm.volumes(["--select", "lv_tags=\(RunTag.ours)"]).filter {
-      // Tags can be put on anything; only a snapshot is ever removed.
-      $0.tags.contains(RunTag.ours) && !$0.origin.isEmpty
+    try lvm.volumes(["--select", "lv_tags=\(RunTag.ours)"]).filter { volume in
+      guard let run = RunTag.run(in: volume.tags) else { return false }
+      return volume.tags.contains(RunTag.ours) && RunTag.isOfThisHost(volume.tags)
+        && isOf(run, volume.name)
     }
+  }
+
+  private func isOf(_ run: RunID, _ snapshot: VolumeName) -> Bool {
+    snapshot.volume.hasSuffix(ClassicSnapshot.suffix(of: run))
   }
 
   private func remove(_ volumes: [LVMVolume]) -> ReleaseReport {
@@ -48,13 +58,19 @@ struct Leftovers {
     return report
   }
 
-  /// Broker and guard of a run can have been killed together inside the window. LVM, which was just
-  /// asked for its report, holds none of these devices suspended itself.
-  private func resumeOrigins(of snapshots: [LVMVolume]) throws {
-    for snapshot in snapshots {
-      let origin = VolumeName(group: snapshot.name.group, volume: snapshot.origin)
-      let device = DeviceMapper(name: origin.deviceName)
-      if try device.isSuspended() { try device.resume() }
+  /// Broker and guard of a run can have been killed together inside the window, or the broker in the
+  /// middle of an LVM command, which suspends an origin for a moment too.
+  private func resumeDevices(of run: RunID, _ origins: [VolumeName]) throws {
+    for origin in origins {
+      let snapshot = ClassicSnapshot.name(of: origin, run: run)
+      // A device is resumed before those that are stacked on it.
+      let names = [
+        origin.deviceName + "-real", snapshot.deviceName + "-cow", snapshot.deviceName,
+        origin.deviceName,
+      ]
+      for device in names.map({ DeviceMapper(name: $0) }) where try device.isSuspended() {
+        try device.resume()
+      }
     }
   }
 

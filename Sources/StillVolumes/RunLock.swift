@@ -2,22 +2,21 @@ import StillModel
 import StillSystem
 import SystemPackage
 
-/// Tells whether a run is alive: its broker holds a lock on a file of the run's name. `/run` is empty
-/// after a reboot, and then nobody is alive. The snapshots themselves are found by their tags.
+/// Tells whether a run is alive, and which origins it works on: its broker holds a lock on a file of
+/// the run's name that lists them. `/run` is empty after a reboot, and then nobody is alive and
+/// nothing is suspended. The snapshots themselves are found by their tags.
 struct RunLock {
   private let lock: FileLock
-  private let name: FilePath
 
   private static let folder: FilePath = "/run/pgstill"
 
-  static func take(_ run: RunID) throws -> RunLock {
-    let folder = try openFolder()
-    let name = FilePath(run.description)
-    let note = "process \(Environment.processID)"
-    guard let lock = try FileLock.take(name, in: folder, note: note) else {
+  static func take(_ run: RunID, of origins: [VolumeName]) throws -> RunLock {
+    let note = origins.map(\.description).joined(separator: " ")
+    guard let lock = try FileLock.take(FilePath(run.description), in: openFolder(), note: note)
+    else {
       throw StillError(.busy, "run \(run) is at work already")
     }
-    return RunLock(lock: lock, name: name)
+    return RunLock(lock: lock)
   }
 
   static func isAlive(_ run: RunID) throws -> Bool {
@@ -28,6 +27,16 @@ struct RunLock {
     return try FileLock.take(name, in: folder, note: note) == nil
   }
 
+  /// The runs that have died without giving back what they held, with their origins.
+  static func dead() throws -> [(run: RunID, origins: [VolumeName])] {
+    let folder = try openFolder()
+    return try folder.names().compactMap { name in
+      guard let run = RunID(name.string), try !isAlive(run) else { return nil }
+      let words = (FileLock.note(name, in: folder) ?? "").split(separator: " ")
+      return (run, words.compactMap { VolumeName($0) })
+    }
+  }
+
   /// The run is over and has left nothing: its name goes too.
   static func forget(_ run: RunID) {
     try? openFolder().remove(FilePath(run.description))
@@ -35,9 +44,12 @@ struct RunLock {
 
   private static func openFolder() throws -> OpenFolder {
     let parent = try OpenFolder.open("/run")
-    if try parent.metadataIfPresent(of: "pgstill") == nil {
-      try parent.makeFolder("pgstill", permissions: 0o700)
+    do {
+      return try parent.folder("pgstill")
+    } catch {
+      // Another broker may have made it at this very moment.
+      try? parent.makeFolder("pgstill", permissions: 0o700)
+      return try parent.folder("pgstill")
     }
-    return try parent.folder("pgstill")
   }
 }

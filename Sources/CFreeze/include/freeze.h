@@ -34,24 +34,30 @@ struct freeze_request {
 
 enum freeze_outcome {
   FREEZE_DONE = 0,
+  /// Another command is at work on an origin: it is suspended, or has a table loaded, already.
+  FREEZE_ORIGIN_BUSY,
   /// An origin could not be suspended.
   FREEZE_SUSPEND_FAILED,
   /// Somebody resumed an origin inside the window: the set is not of one instant.
   FREEZE_NOT_SUSPENDED,
+  /// A snapshot had begun before the window: another command has put its table in place.
+  FREEZE_BEGAN_EARLY,
   /// A snapshot could not be taken.
   FREEZE_TAKE_FAILED,
-  /// An origin could not be resumed; the guard goes on trying.
+  /// An origin is suspended still. It outweighs every other outcome; the guard goes on trying.
   FREEZE_RESUME_FAILED,
   /// The guard resumed the origins: the deadline had passed.
   FREEZE_GUARD_ACTED,
   /// The guard could not be started or has died.
   FREEZE_GUARD_LOST,
+  /// This process may not lock its memory.
+  FREEZE_NOT_LOCKED,
 };
 
-/// What broker and guard both see: a page of shared memory.
+/// What broker and guard both see: a page of shared memory. The broker alone writes `marked`.
 struct freeze_shared {
   /// 1 from before an origin's suspend until after its resume.
-  volatile int32_t suspended[FREEZE_MAX_ORIGINS];
+  volatile int32_t marked[FREEZE_MAX_ORIGINS];
   volatile int32_t guard_acted;
 };
 
@@ -84,6 +90,9 @@ struct freeze_window {
   // Set up by freeze_run.
   /// Every call goes to device-mapper as a question for its version.
   bool rehearsing;
+  /// Which origins this process has suspended and not resumed.
+  bool held[FREEZE_MAX_ORIGINS];
+  pid_t broker;
   struct freeze_shared *shared;
   int guard_pipe;
   pid_t guard;
@@ -114,6 +123,8 @@ int freeze_lock_memory(void);
 /// Puts this process before all ordinary ones, or back among them: nobody who wants a processor may
 /// keep the window open. What is not allowed is done without.
 void freeze_hurry(bool hurries, int priority);
+/// Device-mapper's flags of `name` (DM_SUSPEND_FLAG and others), or -1.
+int64_t freeze_flags(struct freeze_window *window, const char *name);
 /// Resumes the device `name`. 0, or errno.
 int freeze_resume(struct freeze_window *window, const char *name);
 int64_t freeze_now(void);
