@@ -76,7 +76,7 @@ let package = Package(
     // What needs device-mapper; scripts/test runs these in the lab.
     .testTarget(
       name: "StillLabTests",
-      dependencies: ["StillVolumes", "StillTestSupport", "pgstill", "freeze-trial"],
+      dependencies: ["CFreeze", "StillVolumes", "StillTestSupport", "pgstill", "freeze-trial"],
       swiftSettings: rules),
     .testTarget(
       name: "StillModelTests", dependencies: ["StillModel", "StillTestSupport"],

@@ -192,7 +192,7 @@ import Testing
     let provider = try host.provider()
     let failure = try failure(provider, recorder, cancellation)
     #expect(failure.exitCode == 130)
-    #expect(provider.calls == [.survey, .prepare, .release])
+    #expect(provider.calls == [.survey, .release])
   }
 
   @Test("A run that is told to end just before it publishes publishes nothing")
