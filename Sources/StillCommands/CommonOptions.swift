@@ -12,7 +12,7 @@ struct OutputOptions: ParsableArguments {
   @Option(help: "How to show progress on stderr: auto, bar, plain or none.")
   var progress = ProgressStyle.auto
 
-  @Flag(name: [.short, .long], help: "Say more about what is being done.")
+  @Flag(name: [.short, .long], help: "Say what each phase took.")
   var verbose = false
 
   @Flag(name: [.short, .long], help: "Say nothing but failures.")

@@ -43,10 +43,11 @@ enum Identity {
       }
     }
 
-    fileprivate func hintWhereRoots(_ path: FilePath) -> String {
+    fileprivate var hintWhereRoots: String {
       switch self {
       case .dataDirectory: "PostgreSQL does not run as root: name the folder of a cluster's owner."
-      case .repository: "Give it to the clusters' owner: chown -R postgres \(path)"
+      case .repository:
+        "A repository belongs to the clusters' owner; is this the folder that was meant?"
       }
     }
   }
@@ -65,7 +66,7 @@ enum Identity {
     guard metadata.owner != 0 else {
       throw StillError(
         .precondition, "the \(folder.rawValue) \(path) belongs to root",
-        hint: folder.hintWhereRoots(path))
+        hint: folder.hintWhereRoots)
     }
     guard let owner = Account.of(user: metadata.owner) else {
       throw StillError(

@@ -33,6 +33,7 @@ final class ProgressReporter: Observer {
   func began(_ phase: Phase, _ detail: String) {
     state.withLock { state in
       wipe(&state)
+      tellTime(state)
       state.phase = phase
       state.done = 0
       state.expected = 0
@@ -65,8 +66,21 @@ final class ProgressReporter: Observer {
     }
   }
 
-  /// Clears the line of the bar, before something else is printed.
-  func end() { state.withLock { wipe(&$0) } }
+  /// Ends the last phase and clears the line of the bar, before something else is printed.
+  func end() {
+    state.withLock { state in
+      wipe(&state)
+      tellTime(state)
+      state.phase = nil
+    }
+  }
+
+  /// With `--verbose`: what the phase that ends took, and went through.
+  private func tellTime(_ state: State) {
+    guard verbose, style != .none, let phase = state.phase else { return }
+    let bytes = state.done > 0 ? ", \(ByteCount.text(state.done))" : ""
+    Terminal.talk("  \(phase) took \(Figures.duration(state.watch.seconds))\(bytes)\n")
+  }
 
   private func wipe(_ state: inout State) {
     if state.barIsDrawn { Terminal.talk("\r\u{1B}[K") }

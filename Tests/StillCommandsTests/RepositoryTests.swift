@@ -178,7 +178,7 @@ import Testing
     let folder = try place.folder("roots")
     let refusal = try refused(["list", "--repo", folder.string], 11)
     #expect(refusal.message == "the repository \(folder) belongs to root")
-    #expect(refusal.hint?.contains("chown") == true)
+    #expect(refusal.hint?.contains("is this the folder that was meant") == true)
   }
 
   // MARK: Targets

@@ -152,8 +152,9 @@ extension LabTests {
       try Lab.cluster()
       let repository = "/mnt/repo-that-is-not-there"
       let words = ["--pgdata", Lab.dataDirectory, "--repo", repository]
-      let plan = try Lab.pgstill(["backup", "--dry-run"] + words)
+      let plan = try Lab.pgstill(["backup", "--dry-run", "--verbose"] + words)
       #expect(plan.status == 0, "\(plan.talk)")
+      #expect(plan.talk.contains("discover took "))
       for volume in ["vg0/data", "vg0/wal", "vg1/tbs"] { #expect(plan.output.contains(volume)) }
       let check = try Lab.pgstill(["check"] + words)
       // /mnt belongs to root, so postgres cannot make the repository there.
