@@ -126,6 +126,27 @@ extension LabTests {
       #expect(next.talk.contains("note: removed .partial-"))
     }
 
+    @Test func aCreationThatWasCutShortIsReleasedAndNothingElse() throws {
+      try Lab.cluster()
+      let run = "20200101T000000Z-abcdef"
+      let identity = try? String(contentsOfFile: "/etc/machine-id", encoding: .utf8)
+        .trimmingCharacters(in: .whitespacesAndNewlines)
+      let machine = identity.flatMap { $0.isEmpty ? nil : $0 } ?? "unknown"
+      func volume(_ name: String, host: String) throws {
+        try Tool.demand(
+          "lvcreate", "-qq", "-y", "-L", "8M", "-n", name, "--addtag", "pgstill", "--addtag",
+          "pgstill.run=\(run)", "--addtag", "pgstill.host=\(host)", "vg0")
+      }
+      // As LVM leaves it before it is a snapshot; a stranger with our tags; another host's.
+      try volume("data_still_\(run)", host: machine)
+      try volume("stranger", host: machine)
+      try volume("wal_still_\(run)", host: "0123456789abcdef0123456789abcdef")
+      let release = try Lab.pgstill("release")
+      #expect(release.status == 0, "\(release.talk)")
+      #expect(release.output == "removed vg0/data_still_\(run)\n")
+      try Tool.demand("lvremove", "-qq", "-y", "vg0/stranger", "vg0/wal_still_\(run)")
+    }
+
     @Test func anOwnerWithoutRootNeedsSudoAndIsToldTheLine() throws {
       try Lab.cluster()
       let repository = try Lab.newFolder("repo")
