@@ -2,108 +2,12 @@
 #include "freeze.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
-
-int64_t freeze_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static int fill(struct dm_ioctl *header, const char *name, uint32_t flags) {
-  memset(header, 0, sizeof *header);
-  header->version[0] = DM_VERSION_MAJOR;  // minor 0: any kernel of this major understands us
-  header->data_size = sizeof *header;
-  header->data_start = sizeof *header;
-  header->flags = flags;
-  if (strlen(name) >= sizeof header->name) return -1;
-  strcpy(header->name, name);
-  return 0;
-}
-
-int freeze_add_origin(struct freeze_window *window, const char *name, int folder) {
-  if (window->origin_count == FREEZE_MAX_ORIGINS || strlen(name) >= DM_NAME_LEN) return -1;
-  window->folders[window->origin_count] = folder;
-  strcpy(window->origins[window->origin_count++], name);
-  return 0;
-}
-
-int freeze_add_resume(struct freeze_window *window, const char *name) {
-  if (window->take_count == FREEZE_MAX_TAKES) return -1;
-  struct freeze_request *request = &window->takes[window->take_count];
-  request->command = DM_DEV_SUSPEND;  // without the suspend flag it resumes
-  if (fill(&request->header, name, 0) != 0) return -1;
-  window->take_count++;
-  return 0;
-}
-
-int freeze_add_message(struct freeze_window *window, const char *name, const char *text) {
-  if (window->take_count == FREEZE_MAX_TAKES || strlen(text) >= FREEZE_MESSAGE_ROOM) return -1;
-  struct freeze_request *request = &window->takes[window->take_count];
-  request->command = DM_TARGET_MSG;
-  if (fill(&request->header, name, 0) != 0) return -1;
-  request->header.data_start = offsetof(struct freeze_request, sector) -
-                               offsetof(struct freeze_request, header);
-  request->header.data_size = sizeof *request - offsetof(struct freeze_request, header);
-  request->sector = 0;
-  strcpy(request->text, text);
-  window->take_count++;
-  return 0;
-}
-
-int freeze_lock_memory(void) {
-  return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0 ? 0 : errno;
-}
-
-void freeze_hurry(bool hurries, int priority) {
-  struct sched_param parameters = {.sched_priority = hurries ? priority : 0};
-  sched_setscheduler(0, hurries ? SCHED_FIFO : SCHED_OTHER, &parameters);
-}
-
-static int call(struct freeze_window *window, unsigned long command, struct dm_ioctl *request) {
-  unsigned long sent = window->rehearsing ? DM_VERSION : command;
-  return ioctl(window->control, sent, request) == 0 ? 0 : errno;
-}
-
-static int suspend(struct freeze_window *window, const char *name) {
-  struct dm_ioctl request;
-  fill(&request, name, DM_SUSPEND_FLAG);
-  return call(window, DM_DEV_SUSPEND, &request);
-}
-
-int freeze_resume(struct freeze_window *window, const char *name) {
-  struct dm_ioctl request;
-  fill(&request, name, 0);
-  return call(window, DM_DEV_SUSPEND, &request);
-}
-
-int64_t freeze_flags(struct freeze_window *window, const char *name) {
-  struct dm_ioctl request;
-  fill(&request, name, 0);
-  return call(window, DM_DEV_STATUS, &request) == 0 ? (int64_t)request.flags : -1;
-}
-
-static bool is_suspended(struct freeze_window *window, const char *name) {
-  int64_t flags = freeze_flags(window, name);
-  return window->rehearsing || (flags >= 0 && (flags & DM_SUSPEND_FLAG));
-}
-
-static bool fail(struct freeze_window *window, enum freeze_outcome outcome, uint32_t index,
-                 int reason);
-
-static bool all_suspended(struct freeze_window *window) {
-  for (uint32_t index = 0; index < window->origin_count; index++)
-    if (!is_suspended(window, window->origins[index]))
-      return fail(window, FREEZE_NOT_SUSPENDED, index, 0);
-  return true;
-}
 
 static bool fail(struct freeze_window *window, enum freeze_outcome outcome, uint32_t index,
                  int reason) {
@@ -114,6 +18,18 @@ static bool fail(struct freeze_window *window, enum freeze_outcome outcome, uint
     window->failed_errno = reason;
   }
   return false;
+}
+
+static bool is_suspended(struct freeze_window *window, const char *name) {
+  int64_t flags = freeze_flags(window, name);
+  return window->rehearsing || (flags >= 0 && (flags & DM_SUSPEND_FLAG));
+}
+
+static bool all_suspended(struct freeze_window *window) {
+  for (uint32_t index = 0; index < window->origin_count; index++)
+    if (!is_suspended(window, window->origins[index]))
+      return fail(window, FREEZE_NOT_SUSPENDED, index, 0);
+  return true;
 }
 
 /// Whether nobody else is at work on an origin. The kernel would let us adopt another command's
@@ -135,7 +51,7 @@ static bool suspend_all(struct freeze_window *window) {
     // guard. Resuming one that is not suspended does nothing.
     window->shared->marked[index] = 1;
     window->suspends[index].begin = freeze_now();
-    int reason = suspend(window, name);
+    int reason = freeze_suspend(window, name);
     window->suspends[index].end = freeze_now();
     window->held[index] = reason == 0;
     if (reason != 0) {
@@ -160,7 +76,7 @@ static bool take_all(struct freeze_window *window) {
         return fail(window, FREEZE_BEGAN_EARLY, index, 0);
     }
     window->taken[index].begin = freeze_now();
-    int reason = call(window, request.command, &request.header);
+    int reason = freeze_call(window, request.command, &request.header);
     window->taken[index].end = freeze_now();
     if (reason != 0) return fail(window, FREEZE_TAKE_FAILED, index, reason);
   }

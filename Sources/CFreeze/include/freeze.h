@@ -114,8 +114,9 @@ int freeze_add_message(struct freeze_window *window, const char *name, const cha
 /// the times stand in `window`. The caller ignores SIGPIPE, which a guard that died would cause.
 void freeze_run(struct freeze_window *window);
 
-// Between window.c and guard.c.
+// Below the window. process.c:
 
+int64_t freeze_now(void);
 /// Locks this process's memory: what is present now, and every page that is touched from now on.
 /// Pages that were never touched are not read in for that, which would take longer than the window.
 /// 0, or errno.
@@ -123,11 +124,17 @@ int freeze_lock_memory(void);
 /// Puts this process before all ordinary ones, or back among them: nobody who wants a processor may
 /// keep the window open. What is not allowed is done without.
 void freeze_hurry(bool hurries, int priority);
+
+// device.c; each returns 0 or errno unless it says otherwise:
+
+int freeze_call(struct freeze_window *window, unsigned long command, struct dm_ioctl *request);
+int freeze_suspend(struct freeze_window *window, const char *name);
+int freeze_resume(struct freeze_window *window, const char *name);
 /// Device-mapper's flags of `name` (DM_SUSPEND_FLAG and others), or -1.
 int64_t freeze_flags(struct freeze_window *window, const char *name);
-/// Resumes the device `name`. 0, or errno.
-int freeze_resume(struct freeze_window *window, const char *name);
-int64_t freeze_now(void);
+
+// guard.c:
+
 /// 0, or errno.
 int freeze_guard_start(struct freeze_window *window);
 /// False if the guard is gone.
