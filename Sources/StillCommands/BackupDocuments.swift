@@ -22,7 +22,8 @@ struct PlanDocument: Displayable {
         ByteCount.text(volume.groupFree),
       ])
     }
-    text += table.text
+    if !plan.volumes.isEmpty { text += table.text }
+    for advice in plan.advice { text += "not frozen: \(advice)\n" }
     for tablespace in plan.layout.tablespaces {
       text += "tablespace \(tablespace.oid): \(tablespace.target)\n"
     }
@@ -57,17 +58,22 @@ struct BackupDocument: Displayable {
   var text: String {
     let copy = max(seconds["copy"] ?? 0, 0.001)
     var text = "published \(path)\n"
-    text += "froze \(backup.freeze.volumes.count) volumes at \(backup.freeze.at.iso8601): "
-    text += "window \(Figures.milliseconds(backup.freeze.windowMilliseconds)), "
-    text += "skew \(Figures.milliseconds(backup.freeze.skewMilliseconds))\n"
-    text += FreezeTable.text(backup.freeze)
+    if let freeze = backup.freeze {
+      text += "froze \(freeze.volumes.count) volumes at \(freeze.at.iso8601): "
+      text += "window \(Figures.milliseconds(freeze.windowMilliseconds)), "
+      text += "skew \(Figures.milliseconds(freeze.skewMilliseconds))\n"
+      text += FreezeTable.text(freeze)
+    }
     text +=
       "copied \(files) files, \(ByteCount.text(bytesRead)) into \(ByteCount.text(bytesWritten)) "
     text += "(\(backup.compression)) in \(Figures.duration(copy)), "
     text += "\(ByteCount.text(UInt64(Double(bytesRead) / copy)))/s\n"
     text += "WAL from \(backup.wal.redo): \(backup.wal.segmentsKept.count) segments kept, "
-    text += "\(backup.wal.segmentsLeftOut) left out; committed before the freeze: up to "
-    text += "\(backup.wal.lsnBeforeFreeze)\n"
+    text += "\(backup.wal.segmentsLeftOut) left out"
+    if let lsn = backup.wal.lsnBeforeFreeze {
+      text += "; committed before the freeze: up to \(lsn)"
+    }
+    text += "\n"
     for line in backup.missing { text += "not in the backup: \(line)\n" }
     return text
   }
@@ -102,7 +108,7 @@ struct CheckDocument: Displayable {
       if let hint = item.hint { text += "      hint: \(hint)\n" }
     }
     if let plan = report.plan {
-      text += "a backup would be made in mode \(plan.consistency.rawValue): \(plan.reason)\n"
+      for advice in plan.advice { text += "for a better mode: \(advice)\n" }
     }
     return text
   }

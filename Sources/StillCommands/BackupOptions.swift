@@ -19,6 +19,13 @@ struct BackupOptions: ParsableArguments {
       valueName: "name"))
   var name: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "How the backup is made consistent: snapshot (every volume frozen at one instant), online "
+        + "(the server's backup mode), shutdown (stopped for seconds), or auto: snapshot where it "
+        + "can be had, else online.", valueName: "mode"))
+  var consistency = ConsistencyChoice.auto
+
   @Option(help: "zstd[:1-19], gzip[:1-12] or none.")
   var compress = Compression.standard
 
@@ -53,12 +60,21 @@ struct BackupOptions: ParsableArguments {
       dataDirectory: try cluster.path(), repository: try FilePath(repo).absolute(),
       workers: jobs ?? Processors.count)
     request.cluster = name
+    request.consistency = consistency.mode
     request.compression = compress
     request.snapshotSize = snapshotSize
     request.freezeDeadline = freezeDeadline
     request.allowsRepositoryOnOrigin = allowRepoOnOrigin
     return request
   }
+}
+
+/// `--consistency`
+enum ConsistencyChoice: String, CaseIterable, ExpressibleByArgument {
+  case auto, snapshot, online, shutdown
+
+  /// Nil for the best that can be had.
+  var mode: Consistency? { Consistency(rawValue: rawValue) }
 }
 
 extension Compression: ExpressibleByArgument {

@@ -30,7 +30,7 @@ struct ListDocument: Displayable {
           row.consistency = record.consistency
           row.bytesRead = record.bytesRead
           row.bytesWritten = record.bytesWritten
-          row.windowMilliseconds = record.freeze.windowMilliseconds
+          row.windowMilliseconds = record.freeze?.windowMilliseconds
         } catch let failure as StillError {
           row.damage = failure.message
         }
@@ -50,7 +50,7 @@ struct ListDocument: Displayable {
       table.add([
         row.cluster, row.id.description, row.consistency?.rawValue ?? "",
         ByteCount.text(row.bytesRead ?? 0), ByteCount.text(row.bytesWritten ?? 0),
-        Figures.milliseconds(row.windowMilliseconds ?? 0),
+        row.windowMilliseconds.map(Figures.milliseconds) ?? "",
       ])
     }
     return table.text
@@ -79,10 +79,12 @@ struct ShowDocument: Displayable {
     }
     text += "  WAL           redo \(record.wal.redo), checkpoint \(record.wal.checkpoint), "
     text += "\(record.wal.segmentsKept.count) segments\n"
-    text += "  freeze        \(record.freeze.at.iso8601), window "
-    text += "\(Figures.milliseconds(record.freeze.windowMilliseconds)), skew "
-    text += "\(Figures.milliseconds(record.freeze.skewMilliseconds))\n"
-    text += FreezeTable.text(record.freeze)
+    if let freeze = record.freeze {
+      text += "  freeze        \(freeze.at.iso8601), window "
+      text += "\(Figures.milliseconds(freeze.windowMilliseconds)), skew "
+      text += "\(Figures.milliseconds(freeze.skewMilliseconds))\n"
+      text += FreezeTable.text(freeze)
+    }
     var table = TextTable(["  archive", "files", "content", "stored"])
     for archive in record.archives {
       table.add([

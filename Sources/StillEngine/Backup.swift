@@ -56,15 +56,15 @@ public func backup(
     observer.noticed("removed \(name), which a run that died had left")
   }
 
-  let (record, release) = try withFrozenSet(
-    plan, of: cluster, deadline: request.freezeDeadline, with: provider, run
-  ) { frozen in
+  let (record, release) = try withSource(
+    plan, of: cluster, request, with: provider, run
+  ) { source in
     let partial = try destination.beginPartial(plan.id)
     do {
       let copied = try run.phase(.copy, plan.compression, failsAs: .copying) {
-        try copy(frozen, of: cluster, plan, request, into: partial, run)
+        try copy(source, of: cluster, plan, request, into: partial, run)
       }
-      let record = copied.record(of: plan, cluster, frozen, began: began, phases: run.phases)
+      let record = copied.record(of: plan, cluster, source, began: began, phases: run.phases)
       try run.phase(.publish, destination.path(of: plan.id).string, failsAs: .copying) {
         try RecordFile.write(
           record, to: partial.file(BackupFolder.recordName, .create(permissions: 0o600)))

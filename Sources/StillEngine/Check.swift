@@ -36,15 +36,12 @@ public func check(
   if let cluster {
     questions.note("role", "\(cluster.facts.role.name) may run CHECKPOINT and read settings")
     for fileSystem in cluster.layout.fileSystems {
-      questions.ask("volume") {
-        guard let volume = fileSystem.volume else {
-          throw StillError(
-            .precondition,
-            "\(fileSystem.mountPoint) is on \(fileSystem.source): \(fileSystem.obstacle ?? "?")",
-            hint: "Every folder of the cluster has to be on a logical volume.")
-        }
-        return ((), "\(fileSystem.mountPoint) (\(fileSystem.kind)) is on \(volume)")
-      }
+      let place = "\(fileSystem.mountPoint) (\(fileSystem.kind)) is on "
+      questions.note(
+        "volume",
+        place
+          + (fileSystem.volume?.description
+            ?? "\(fileSystem.source), which cannot be frozen: \(fileSystem.obstacle ?? "?")"))
     }
   }
   questions.ask("repository") {
@@ -55,12 +52,12 @@ public func check(
     return ((), "\(request.repository), \(room) free" + (exists ? "" : "; it will be made"))
   }
   var plan: BackupPlan?
-  // Without its volumes there is no more to say than was said.
-  if let cluster, cluster.layout.fileSystems.allSatisfy({ $0.volume != nil }) {
-    plan = questions.ask("snapshots") {
+  if let cluster {
+    plan = questions.ask("mode") {
       let plan = try BackupPlan.make(for: request, of: cluster, with: provider)
-      return (plan, plan.snapshotSentence)
+      return (plan, "\(plan.consistency.rawValue), because \(plan.reason)")
     }
+    if let plan, !plan.volumes.isEmpty { questions.note("snapshots", plan.snapshotSentence) }
   }
   return CheckReport(
     items: questions.items, plan: questions.items.allSatisfy(\.isGood) ? plan : nil)

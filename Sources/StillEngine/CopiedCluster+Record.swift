@@ -5,7 +5,7 @@ import StillSystem
 extension CopiedCluster {
   /// The backup's record: everything that is known when it is about to be published.
   func record(
-    of plan: BackupPlan, _ cluster: LiveCluster, _ frozen: FrozenSet, began: CalendarTime,
+    of plan: BackupPlan, _ cluster: LiveCluster, _ source: ClusterSource, began: CalendarTime,
     phases: [BackupRecord.Phase]
   ) -> BackupRecord {
     let facts = cluster.facts
@@ -19,9 +19,9 @@ extension CopiedCluster {
         walSegmentSize: UInt64(facts.walSegmentSize)),
       tablespaces: plan.layout.tablespaces.map { .init(oid: $0.oid, target: $0.target) },
       walLink: plan.layout.walIsLinked ? plan.layout.wal.path : nil,
-      freeze: freeze(plan, frozen.report),
+      freeze: source.frozen.map { freeze(plan, $0.report) },
       wal: .init(
-        lsnBeforeFreeze: frozen.lsnBefore, redo: wal.redo, checkpoint: control.checkpoint,
+        lsnBeforeFreeze: source.frozen?.lsnBefore, redo: wal.redo, checkpoint: control.checkpoint,
         segmentsKept: wal.segments.map(\.description), segmentsLeftOut: recycledSegments),
       compression: plan.compression,
       archives: archives.map {
@@ -30,7 +30,7 @@ extension CopiedCluster {
           bytesRead: $0.bytesRead, bytesWritten: $0.bytesWritten, sha256: $0.sha256)
       },
       manifestSHA256: manifestSHA256, configuration: plan.configuration, missing: missing,
-      phases: phases, fillHistory: frozen.watch.history)
+      phases: phases, fillHistory: source.frozen?.watch.history ?? [])
   }
 
   /// Files that look like segments and hold nothing that recovery needs.

@@ -17,22 +17,22 @@ struct CopiedCluster {
   var fills: [SnapshotFill]
 }
 
-/// Copies a frozen cluster into archives: `base`, one for each tablespace, `pg_wal`, and `config`
+/// Copies a cluster that stands still into archives: `base`, one for each tablespace, `pg_wal`, and `config`
 /// for what lies outside the data directory; then the manifest. What it returns is proved: the
-/// frozen files are those of the cluster, the WAL reaches from the redo point to what was committed
-/// before the freeze, and every snapshot was valid after the last byte.
+/// files are those of the cluster, the WAL reaches from the redo point to what was committed before
+/// they stood still, and every snapshot was valid after the last byte.
 func copy(
-  _ frozen: FrozenSet, of cluster: LiveCluster, _ plan: BackupPlan, _ request: BackupRequest,
+  _ source: ClusterSource, of cluster: LiveCluster, _ plan: BackupPlan, _ request: BackupRequest,
   into partial: OpenFolder, _ run: Run
 ) throws -> CopiedCluster {
   let archives = ArchiveSet(
     folder: partial, compression: request.compression, workers: request.workers, run)
-  let data = try DataDirectory.inspect(frozen.folder(plan.layout.dataDirectory))
+  let data = try DataDirectory.inspect(source.folder(plan.layout.dataDirectory))
   try requireSameCluster(data, cluster)
   try requireSameTablespaces(data, plan.layout)
-  let walFolder = try frozen.folder(plan.layout.wal)
-  let wal = try FrozenWAL.examine(walFolder, data.control, flushed: frozen.lsnBefore)
-  let trees = try sourceTrees(data, frozen, plan.layout)
+  let walFolder = try source.folder(plan.layout.wal)
+  let wal = try FrozenWAL.examine(walFolder, data.control, flushed: source.flushed)
+  let trees = try sourceTrees(data, source, plan.layout)
   run.observer.expects(
     bytes: try trees.reduce(0) { try $0 + contentSize(of: $1.tree, run.cancellation) }
       + UInt64(wal.segments.count) * UInt64(cluster.facts.walSegmentSize))
@@ -53,13 +53,13 @@ func copy(
     systemIdentifier: data.majorVersion >= 17 ? data.control.systemIdentifier : nil,
     files: archives.manifest,
     walRanges: wal.manifestRanges(
-      flushed: frozen.lsnBefore, minimumRecoveryPoint: data.control.minimumRecoveryPoint
+      flushed: source.flushed, minimumRecoveryPoint: data.control.minimumRecoveryPoint
     ).map { WALRange(timeline: $0.timeline, start: $0.start, end: $0.end) })
   let manifestSHA256 = try archives.writeManifest(manifest)
 
   // After an overflow a snapshot may still show what is in the page cache, so only its state after
   // the last byte was read says whether all of them were of the frozen instant.
-  let fills = try frozen.watch.look()
+  let fills = try source.frozen?.watch.look() ?? []
   try run.cancellation.checkpoint()
   return CopiedCluster(
     control: data.control, wal: wal, archives: archives.summaries,
@@ -100,26 +100,26 @@ private func requireSameTablespaces(_ data: DataDirectory, _ layout: ClusterLayo
 
 /// The data directory, and each tablespace by its OID.
 private func sourceTrees(
-  _ data: DataDirectory, _ frozen: FrozenSet, _ layout: ClusterLayout
+  _ data: DataDirectory, _ source: ClusterSource, _ layout: ClusterLayout
 ) throws -> [(name: String, tree: SourceTree)] {
   let exclusions = Exclusions(
     majorVersion: data.majorVersion, isCleanlyShutDown: data.control.state.isShutDown)
-  var trees = [(name: "base", tree: try dataTree(data, exclusions, frozen, layout))]
+  var trees = [(name: "base", tree: try dataTree(data, exclusions, source, layout))]
   for tablespace in layout.tablespaces {
     let kind = SourceTree.Kind.tablespace(
       oid: tablespace.oid, versionFolder: data.tablespaceFolder, exclusions)
-    let root = try frozen.folder(tablespace.location)
+    let root = try source.folder(tablespace.location)
     trees.append((name: "\(tablespace.oid)", tree: SourceTree(kind, root: root)))
   }
   return trees
 }
 
 private func dataTree(
-  _ data: DataDirectory, _ exclusions: Exclusions, _ frozen: FrozenSet, _ layout: ClusterLayout
+  _ data: DataDirectory, _ exclusions: Exclusions, _ source: ClusterSource, _ layout: ClusterLayout
 ) throws -> SourceTree {
   var tree = SourceTree(.dataDirectory(exclusions), root: data.folder)
   for graft in layout.grafts {
-    tree.grafts[FilePath(graft.relativePath)] = try frozen.folder(graft.location)
+    tree.grafts[FilePath(graft.relativePath)] = try source.folder(graft.location)
   }
   let home = FilePath(layout.dataDirectory.path)
   tree.elsewhere = Set(

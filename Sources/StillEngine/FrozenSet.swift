@@ -12,13 +12,12 @@ struct FrozenSet {
   let watch: FillWatch
   fileprivate let roots: [DeviceNumber: OpenFolder]
 
-  /// A folder of the cluster, frozen.
-  func folder(_ location: Location) throws -> OpenFolder {
-    guard let root = roots[location.fileSystem.device] else {
-      throw StillError(.failed, "\(location.path) is on no volume of the set")
-    }
-    let inner = FilePath(location.innerPath)
-    return try root.folder(FilePath(root: nil, inner.components))
+  func holds(_ location: Location) -> Bool { roots[location.fileSystem.device] != nil }
+
+  /// A folder of the cluster, frozen; nil where its volume is not of the set.
+  func folderIfPresent(_ location: Location) throws -> OpenFolder? {
+    guard let root = roots[location.fileSystem.device] else { return nil }
+    return try root.folder(FilePath(root: nil, FilePath(location.innerPath).components))
   }
 }
 
@@ -83,7 +82,8 @@ private func settle<Result>(
 private func flush(_ plan: BackupPlan, _ cluster: LiveCluster) throws {
   try cluster.session.checkpoint()
   var seen: Set<DeviceNumber> = []
-  for location in plan.layout.locations where seen.insert(location.fileSystem.device).inserted {
+  for location in plan.layout.locations
+  where plan.freezes(location) && seen.insert(location.fileSystem.device).inserted {
     try OpenFolder.open(FilePath(location.path)).syncFileSystem()
   }
 }

@@ -1,9 +1,3 @@
-/// How a backup is made consistent (`--consistency`).
-public enum Consistency: String, Hashable, Sendable, Codable, CaseIterable {
-  /// Every volume frozen at one instant; the backup is what a power cut would have left.
-  case snapshot
-}
-
 /// How large a snapshot's COW store shall be (`--snapshot-size`).
 public enum SnapshotSize: Hashable, Sendable, CustomStringConvertible {
   /// In bytes.
@@ -82,16 +76,19 @@ public struct BackupPlan: Hashable, Sendable, Codable {
   public var consistency: Consistency
   /// Why this mode.
   public var reason: String
+  /// What stands in the way of a better mode, each with its way out.
+  public var advice: [String]
   public var compression: String
   public var workers: Int
   public var layout: ClusterLayout
+  /// The volumes that are frozen; what lies on others is read from the live files.
   public var volumes: [Volume]
   /// Files of configuration that live outside the data directory.
   public var configuration: [String]
 
   public init(
     id: RunID, cluster: String, repository: String, consistency: Consistency, reason: String,
-    compression: String, workers: Int, layout: ClusterLayout, volumes: [Volume],
+    advice: [String], compression: String, workers: Int, layout: ClusterLayout, volumes: [Volume],
     configuration: [String]
   ) {
     self.id = id
@@ -99,10 +96,16 @@ public struct BackupPlan: Hashable, Sendable, Codable {
     self.repository = repository
     self.consistency = consistency
     self.reason = reason
+    self.advice = advice
     self.compression = compression
     self.workers = workers
     self.layout = layout
     self.volumes = volumes
     self.configuration = configuration
+  }
+
+  /// Whether a folder of the cluster is read from a frozen volume.
+  public func freezes(_ location: Location) -> Bool {
+    volumes.contains { $0.fileSystem.device == location.fileSystem.device }
   }
 }

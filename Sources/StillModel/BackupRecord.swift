@@ -88,8 +88,9 @@ public struct BackupRecord: Hashable, Sendable, Codable {
   }
 
   public struct WAL: Hashable, Sendable, Codable {
-    /// Everything before it was on disk when the freeze began, so it is in the backup.
-    public var lsnBeforeFreeze: LSN
+    /// Everything before it was on disk when the freeze began, so it is in the backup; nil where
+    /// nothing was frozen.
+    public var lsnBeforeFreeze: LSN?
     /// Recovery begins here: from the frozen control file.
     public var redo: LSN
     public var checkpoint: LSN
@@ -98,7 +99,7 @@ public struct BackupRecord: Hashable, Sendable, Codable {
     public var segmentsLeftOut: Int
 
     public init(
-      lsnBeforeFreeze: LSN, redo: LSN, checkpoint: LSN, segmentsKept: [String],
+      lsnBeforeFreeze: LSN?, redo: LSN, checkpoint: LSN, segmentsKept: [String],
       segmentsLeftOut: Int
     ) {
       self.lsnBeforeFreeze = lsnBeforeFreeze
@@ -167,7 +168,8 @@ public struct BackupRecord: Hashable, Sendable, Codable {
   public var tablespaces: [TablespaceEntry]
   /// Where `pg_wal` was, if a link led there.
   public var walLink: String?
-  public var freeze: Freeze
+  /// Nil where nothing was frozen.
+  public var freeze: Freeze?
   public var wal: WAL
   public var compression: String
   public var archives: [Archive]
@@ -181,7 +183,7 @@ public struct BackupRecord: Hashable, Sendable, Codable {
   public init(
     id: RunID, cluster: String, pgstillVersion: String, began: CalendarTime, ended: CalendarTime,
     consistency: Consistency, reason: String, server: Server, tablespaces: [TablespaceEntry],
-    walLink: String?, freeze: Freeze, wal: WAL, compression: String, archives: [Archive],
+    walLink: String?, freeze: Freeze?, wal: WAL, compression: String, archives: [Archive],
     manifestSHA256: String, configuration: [String], missing: [String], phases: [Phase],
     fillHistory: [FillSample]
   ) {

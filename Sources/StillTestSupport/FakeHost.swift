@@ -79,6 +79,7 @@ public final class FakeHost: Sendable {
     var request = BackupRequest(
       dataDirectory: cluster.dataDirectory, repository: repository, workers: 2)
     request.cluster = "main"
+    request.consistency = .snapshot
     // Everything lies on two file systems here, so the repository is on one of them.
     request.allowsRepositoryOnOrigin = true
     return request

@@ -111,7 +111,8 @@ import Testing
   func notOnLVM(_ what: String) throws {
     let site = try Site.shared.get()
     let refusal = try refused(
-      words(site.dataDirectory) + (what == "plan" ? ["--dry-run"] : []), 11)
+      words(site.dataDirectory) + ["--consistency", "snapshot"]
+        + (what == "plan" ? ["--dry-run"] : []), 11)
     let device = try OpenFolder.open(site.host.cluster.dataDirectory).metadata().device
     #expect(refusal.message.hasPrefix("\(site.dataDirectory) is on "))
     #expect(refusal.message.contains("device \(device)"))
@@ -123,22 +124,29 @@ import Testing
   @Test("A check asks every question, whatever the answers")
   func check() throws {
     let site = try Site.shared.get()
-    let outcome = try PgstillProgram.run(words(site.dataDirectory, verb: "check") + ["--json"])
+    let outcome = try PgstillProgram.run(
+      words(site.dataDirectory, verb: "check") + ["--json", "--consistency", "snapshot"])
     #expect(outcome.status == 11)
     let items = try #require(try document(outcome)["items"] as? [[String: Any]])
     let names = items.compactMap { $0["name"] as? String }
     // What the snapshots would need is no question where there can be none.
-    #expect(names == ["server", "role", "volume", "volume", "repository"])
-    let good = items.filter { $0["isGood"] as? Bool == true }.compactMap { $0["name"] as? String }
-    #expect(good == ["server", "role", "repository"])
+    #expect(names == ["server", "role", "volume", "volume", "repository", "mode"])
+    let bad = items.filter { $0["isGood"] as? Bool == false }.compactMap { $0["name"] as? String }
+    #expect(bad == ["mode"])
     #expect(nothingIsMade())
+  }
 
+  @Test("A check says which mode it will be, and what a better one would need")
+  func checkChooses() throws {
+    let site = try Site.shared.get()
     let spoken = try PgstillProgram.run(words(site.dataDirectory, verb: "check"))
-    #expect(spoken.status == 11)
+    #expect(spoken.status == 0, "\(spoken.talk)")
     let lines = spoken.output.split(separator: "\n").filter { !$0.hasPrefix(" ") }
-    #expect(lines.count == 5)
-    #expect(lines.allSatisfy { $0.hasPrefix("ok  ") || $0.hasPrefix("NO  ") })
-    #expect(lines.count { $0.hasPrefix("NO  ") } == 2)
+    #expect(lines.count { $0.hasPrefix("ok  ") } == 6)
+    #expect(
+      lines.contains { $0.hasPrefix("ok  mode: online, because not everything can be frozen") })
+    #expect(lines.count { $0.hasPrefix("for a better mode: ") } == 2)
+    #expect(nothingIsMade())
   }
 
   @Test("A check of a repository that the owner may not write names owner and command")

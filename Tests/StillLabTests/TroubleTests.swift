@@ -10,7 +10,8 @@ extension LabTests {
       try Lab.cluster()
       let repository = try Lab.newFolder("repo")
       let backup = try Lab.pgstill(
-        "backup", "--pgdata", Lab.dataDirectory, "--repo", repository, "--snapshot-size", "110%")
+        "backup", "--pgdata", Lab.dataDirectory, "--repo", repository, "--snapshot-size", "110%",
+        "--consistency", "snapshot")
       #expect(backup.status == 11)
       #expect(backup.talk.contains("volume group vg0 has "))
       #expect(backup.talk.contains("the snapshots of data, wal need "))
@@ -23,7 +24,7 @@ extension LabTests {
       let repository = "/mnt/data/repo"
       try Tool.demand("install", "-d", "-o", "postgres", repository)
       let words = ["backup", "--pgdata", Lab.dataDirectory, "--repo", repository]
-      let refused = try Lab.pgstill(words)
+      let refused = try Lab.pgstill(words + ["--consistency", "snapshot"])
       #expect(refused.status == 11)
       #expect(refused.talk.contains("is on vg0/data, a volume that is being snapshotted"))
       #expect(refused.talk.contains("--allow-repo-on-origin"))
@@ -37,7 +38,8 @@ extension LabTests {
       let place = try Lab.newFolder("plain")
       _ = try Lab.sql("CREATE TABLESPACE plain LOCATION '\(place)'")
       let backup = try Lab.pgstill(
-        "backup", "--pgdata", Lab.dataDirectory, "--repo", try Lab.newFolder("repo"))
+        "backup", "--pgdata", Lab.dataDirectory, "--repo", try Lab.newFolder("repo"),
+        "--consistency", "snapshot")
       _ = try Lab.sql("DROP TABLESPACE plain")
       #expect(backup.status == 11)
       #expect(backup.talk.contains("tablespace "))

@@ -1,0 +1,103 @@
+import StillModel
+import StillSystem
+import StillVolumes
+import SystemPackage
+
+/// Which volumes of a cluster can be frozen now, and what stands in the way of the others: each
+/// obstacle with the folder, the device or the amount of room that is the matter, and the way out.
+struct Freezable {
+  private(set) var volumes: [BackupPlan.Volume] = []
+  private(set) var obstacles: [StillError] = []
+
+  /// Asks LVM, and changes nothing.
+  ///
+  /// - Throws: `.precondition` where the repository's folder cannot be found.
+  init(
+    _ layout: ClusterLayout, for request: BackupRequest, with provider: some SnapshotProvider
+  ) throws {
+    for fileSystem in layout.fileSystems where fileSystem.volume == nil {
+      obstacles.append(Freezable.notAVolume(fileSystem, layout))
+    }
+    let carried = layout.fileSystems.filter { $0.volume != nil }
+    guard !carried.isEmpty else { return }
+    let facts: [VolumeFacts]
+    do {
+      facts = try provider.survey(carried.compactMap(\.volume))
+    } catch {
+      obstacles.append(error as? StillError ?? StillError(.volumes, "\(error)"))
+      return
+    }
+    for (fileSystem, facts) in zip(carried, facts) {
+      if let obstacle = facts.obstacle {
+        obstacles.append(Freezable.cannotBeSnapshotted(facts, fileSystem, obstacle))
+      } else {
+        volumes.append(
+          .init(
+            origin: facts.name, size: facts.size,
+            snapshotSize: request.snapshotSize.resolved(for: facts), groupFree: facts.groupFree,
+            fileSystem: fileSystem))
+      }
+    }
+    if !request.allowsRepositoryOnOrigin { try keepRepositoryOut(request.repository) }
+    keepWithinRoom()
+  }
+
+  private static func notAVolume(
+    _ fileSystem: MountedFileSystem, _ layout: ClusterLayout
+  ) -> StillError {
+    let location = layout.locations.first { $0.fileSystem == fileSystem } ?? layout.dataDirectory
+    let tablespace = layout.tablespaces.first { $0.location == location }
+    let role =
+      if let tablespace { "tablespace \(tablespace.oid), " } else if location == layout.wal {
+        "pg_wal, "
+      } else { "" }
+    return StillError(
+      .precondition,
+      "\(role)\(location.path) is on \(fileSystem.source) (\(fileSystem.kind), device "
+        + "\(fileSystem.device)), which cannot be snapshotted: "
+        + (fileSystem.obstacle ?? "it is not a logical volume"),
+      hint: "Move it to a logical volume, or use --consistency online.")
+  }
+
+  private static func cannotBeSnapshotted(
+    _ facts: VolumeFacts, _ fileSystem: MountedFileSystem, _ obstacle: String
+  ) -> StillError {
+    StillError(
+      .precondition,
+      "volume \(facts.name) (\(fileSystem.mountPoint)) cannot be snapshotted: \(obstacle)",
+      hint: "Put it on an ordinary, active logical volume, or use --consistency online.")
+  }
+
+  /// Each byte that is written to an origin while it is snapshotted costs room in its snapshot.
+  private mutating func keepRepositoryOut(_ path: FilePath) throws {
+    let existing = try? OpenFolder.open(path)
+    let folder = try existing ?? Repository.parentFolder(of: path)
+    let device = try folder.metadata().device
+    guard let volume = volumes.first(where: { $0.fileSystem.device == device }) else { return }
+    volumes.removeAll { $0 == volume }
+    obstacles.append(
+      StillError(
+        .precondition,
+        "the repository \(path) is on \(volume.origin), a volume that is being snapshotted",
+        hint: "Put it on another volume, for each byte written there fills the snapshot; "
+          + "or use --allow-repo-on-origin."))
+  }
+
+  /// Every volume group has to hold the COW stores of all its origins together.
+  private mutating func keepWithinRoom() {
+    for (group, members) in Dictionary(grouping: volumes, by: \.origin.group).sorted(by: {
+      $0.key < $1.key
+    }) {
+      let needed = members.reduce(0) { $0 + $1.snapshotSize }
+      guard let free = members.map(\.groupFree).min(), free < needed else { continue }
+      volumes.removeAll { $0.origin.group == group }
+      obstacles.append(
+        StillError(
+          .precondition,
+          "volume group \(group) has \(ByteCount.text(free)) free, but the snapshots of "
+            + members.map(\.origin.volume).joined(separator: ", ")
+            + " need \(ByteCount.text(needed))",
+          hint: "Use a smaller --snapshot-size, or add a disk: vgextend \(group) DEVICE."))
+    }
+  }
+}
