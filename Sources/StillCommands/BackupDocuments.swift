@@ -13,13 +13,13 @@ struct PlanDocument: Displayable {
     text += "consistency: \(plan.consistency.rawValue), because \(plan.reason)\n"
     text += "compression: \(plan.compression), \(plan.workers) threads\n"
     var table = TextTable([
-      "volume", "file system", "mounted at", "size", "snapshot", "group has free",
+      "volume", "file system", "mounted at", "size", "snapshot", "group has free", "size from",
     ])
     for volume in plan.volumes {
       table.add([
         volume.origin.description, volume.fileSystem.kind, volume.fileSystem.mountPoint,
         ByteCount.text(volume.size), ByteCount.text(volume.snapshotSize),
-        ByteCount.text(volume.groupFree),
+        ByteCount.text(volume.groupFree), volume.sizeReason,
       ])
     }
     if !plan.volumes.isEmpty { text += table.text }
@@ -74,6 +74,10 @@ struct BackupDocument: Displayable {
       text += "; committed before the freeze: up to \(lsn)"
     }
     text += "\n"
+    for grown in backup.extensions ?? [] {
+      text += "extended the snapshot of \(grown.origin) from \(ByteCount.text(grown.from)) to "
+      text += "\(ByteCount.text(grown.to)) after \(Figures.duration(grown.seconds))\n"
+    }
     for line in backup.missing { text += "not in the backup: \(line)\n" }
     return text
   }

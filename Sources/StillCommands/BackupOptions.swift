@@ -31,9 +31,23 @@ struct BackupOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The size of each snapshot's COW store: a size (10G) or a share of its origin (15%).",
+      "The size of each snapshot's COW store: a size (10G), or a share of its origin (15%ORIGIN), "
+        + "of what its volume group has free (50%FREE) or of what its file system holds "
+        + "(30%USED). auto is twice the most that the last backups needed, once three of them have "
+        + "left their fill history, and 20%ORIGIN before.",
       valueName: "size"))
-  var snapshotSize = SnapshotSize.standard
+  var snapshotSize = SnapshotSize.automatic
+
+  @Option(
+    help: ArgumentHelp(
+      "Make a snapshot larger when so much of it is full (50% to 95%), by what its rate asks for.",
+      valueName: "share"))
+  var extendAt = Share(percent: 70)
+
+  @Option(
+    help: ArgumentHelp(
+      "Room that extending leaves free in a volume group.", valueName: "size"))
+  var keepFree = Size(bytes: 0)
 
   @Option(name: [.short, .long], help: "Threads that compress (default: one for each core).")
   var jobs: Int?
@@ -50,6 +64,9 @@ struct BackupOptions: ParsableArguments {
 
   func validate() throws {
     if let jobs, !(1...256).contains(jobs) { throw ValidationError("--jobs wants 1 to 256.") }
+    guard (50...95).contains(extendAt.percent) else {
+      throw ValidationError("--extend-at wants 50% to 95%.")
+    }
     guard (0.1...60).contains(freezeDeadline) else {
       throw ValidationError("--freeze-deadline wants 0.1 to 60 seconds.")
     }
@@ -63,6 +80,8 @@ struct BackupOptions: ParsableArguments {
     request.consistency = consistency.mode
     request.compression = compress
     request.snapshotSize = snapshotSize
+    request.extending = ExtensionPolicy(
+      threshold: Double(extendAt.percent) / 100, keptFree: keepFree.bytes)
     request.freezeDeadline = freezeDeadline
     request.allowsRepositoryOnOrigin = allowRepoOnOrigin
     return request
@@ -84,10 +103,35 @@ extension Compression: ExpressibleByArgument {
 
 extension SnapshotSize: ExpressibleByArgument {
   public init?(argument: String) { self.init(argument) }
-  public var defaultValueDescription: String {
-    switch self {
-    case .bytes(let bytes): ByteCount.text(bytes)
-    case .percentOfOrigin(let percent): "\(percent)%"
-    }
+  public var defaultValueDescription: String { description }
+}
+
+/// A size on the command line: `512M`.
+struct Size: ExpressibleByArgument {
+  var bytes: UInt64
+
+  init(bytes: UInt64) { self.bytes = bytes }
+
+  init?(argument: String) {
+    guard let bytes = ByteCount.parse(argument) else { return nil }
+    self.bytes = bytes
   }
+
+  var defaultValueDescription: String { "\(bytes)" }
+}
+
+/// A share on the command line: `70%`.
+struct Share: ExpressibleByArgument {
+  var percent: Int
+
+  init(percent: Int) { self.percent = percent }
+
+  init?(argument: String) {
+    guard let percent = Int(argument.hasSuffix("%") ? argument.dropLast() : argument[...]) else {
+      return nil
+    }
+    self.percent = percent
+  }
+
+  var defaultValueDescription: String { "\(percent)%" }
 }

@@ -15,8 +15,9 @@ final class ProgressReporter: Observer {
     var expected: UInt64 = 0
     var watch = Stopwatch()
     var nextLine = 0.0
-    var fills: [SnapshotFill] = []
-    var barIsDrawn = false
+    var trends: [FillTrend] = []
+    /// Lines on the screen that the next drawing goes over.
+    var drawnLines = 0
   }
 
   private let style: ProgressStyle
@@ -35,6 +36,7 @@ final class ProgressReporter: Observer {
       wipe(&state)
       tellTime(state)
       state.phase = phase
+      state.trends = []
       state.done = 0
       state.expected = 0
       state.watch = Stopwatch()
@@ -56,7 +58,13 @@ final class ProgressReporter: Observer {
     }
   }
 
-  func filled(_ fills: [SnapshotFill]) { state.withLock { $0.fills = fills } }
+  func filled(_ trends: [FillTrend]) {
+    state.withLock { state in
+      state.trends = trends
+      guard style == .bar, state.phase == .copy else { return }
+      draw(&state, state.watch.seconds)
+    }
+  }
 
   func noticed(_ text: String) {
     guard !quiet else { return }
@@ -83,8 +91,9 @@ final class ProgressReporter: Observer {
   }
 
   private func wipe(_ state: inout State) {
-    if state.barIsDrawn { Terminal.talk("\r\u{1B}[K") }
-    state.barIsDrawn = false
+    guard state.drawnLines > 0 else { return }
+    Terminal.talk(String(repeating: "\u{1B}[1A", count: state.drawnLines) + "\r\u{1B}[J")
+    state.drawnLines = 0
   }
 
   private func draw(_ state: inout State, _ seconds: Double) {
@@ -101,10 +110,10 @@ final class ProgressReporter: Observer {
     if state.expected > state.done, rate > 0 {
       figures.append("\(Figures.duration(Double(state.expected - state.done) / rate)) left")
     }
-    if let fullest = state.fills.max(by: { $0.share < $1.share }) {
-      figures.append("\(fullest.origin) fills \(Figures.percent(fullest.share))")
-    }
     guard style == .bar else {
+      if let fullest = state.trends.max(by: { $0.fill.share < $1.fill.share }) {
+        figures.append("\(fullest.fill.origin) is \(fullest.sentence)")
+      }
       Terminal.talk("  \(figures.joined(separator: ", "))\n")
       return
     }
@@ -112,7 +121,12 @@ final class ProgressReporter: Observer {
     while (bar + figures.joined(separator: ", ")).count >= Terminal.columns, figures.count > 1 {
       figures.removeLast()
     }
-    Terminal.talk("\r\(bar)\(figures.joined(separator: ", "))\u{1B}[K")
-    state.barIsDrawn = true
+    var lines = [bar + figures.joined(separator: ", ")]
+    lines += state.trends.map { trend in
+      String("  \(trend.fill.origin): \(trend.sentence)".prefix(max(Terminal.columns - 1, 20)))
+    }
+    wipe(&state)
+    Terminal.talk(lines.map { $0 + "\n" }.joined())
+    state.drawnLines = lines.count
   }
 }

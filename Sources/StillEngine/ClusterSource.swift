@@ -34,7 +34,7 @@ func withSource<Result>(
 ) throws -> (Result, ReleaseReport) {
   switch plan.consistency {
   case .snapshot:
-    try withFrozenSet(plan, of: cluster, deadline: request.freezeDeadline, with: provider, run) {
+    try withFrozenSet(plan, of: cluster, request, with: provider, run) {
       try body(ClusterSource(frozen: $0, flushed: $0.lsnBefore, isStill: true))
     }
   case .online, .shutdown:

@@ -30,7 +30,8 @@ extension CopiedCluster {
           bytesRead: $0.bytesRead, bytesWritten: $0.bytesWritten, sha256: $0.sha256)
       },
       manifestSHA256: manifestSHA256, configuration: plan.configuration, missing: missing,
-      phases: phases, fillHistory: source.frozen?.watch.history ?? [])
+      phases: phases, fillHistory: source.frozen?.watch.history ?? [],
+      extensions: source.frozen?.watch.extensions ?? [])
   }
 
   /// Files that look like segments and hold nothing that recovery needs.

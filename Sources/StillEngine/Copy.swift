@@ -59,7 +59,7 @@ func copy(
 
   // After an overflow a snapshot may still show what is in the page cache, so only its state after
   // the last byte was read says whether all of them were of the frozen instant.
-  let fills = try source.frozen?.watch.look() ?? []
+  let fills = try source.frozen?.watch.look().map(\.fill) ?? []
   try run.cancellation.checkpoint()
   return CopiedCluster(
     control: data.control, wal: wal, archives: archives.summaries,

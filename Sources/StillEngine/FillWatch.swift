@@ -3,47 +3,68 @@ import StillSystem
 import StillVolumes
 import Synchronization
 
-/// Looks at the snapshots every second while they are copied: keeps the series, and orders the copy
-/// to stop when one of them has overflowed, for what is read from then on is worth nothing.
+/// Looks at the snapshots every second while they are copied: keeps the series, makes those larger
+/// that fill, and orders the copy to stop when one has overflowed, for what is read from then on is
+/// worth nothing.
 final class FillWatch: Sendable {
-  private let samples = Mutex<[BackupRecord.FillSample]>([])
-  private let isEnded = Mutex(false)
-  private let provider: any SnapshotProvider
-  private let clock = Stopwatch()
-  private let thread: Mutex<WorkerThread?>
-
-  init(_ provider: any SnapshotProvider, _ run: Run) throws {
-    self.provider = provider
-    let (observer, cancellation) = (run.observer, run.cancellation)
-    thread = Mutex(nil)
-    let thread = try WorkerThread { [self] in
-      while !isEnded.withLock({ $0 }) {
-        do {
-          observer.filled(try look())
-        } catch {
-          cancellation.cancel(error as? StillError ?? StillError(.volumes, "\(error)"))
-          return
-        }
-        for _ in 0..<10 where !isEnded.withLock({ $0 }) { Clock.sleep(milliseconds: 100) }
-      }
-    }
-    self.thread.withLock { $0 = thread }
+  private struct State {
+    var series = FillSeries()
+    /// Of each origin's COW store, in bytes.
+    var sizes: [VolumeName: UInt64]
+    var extensions: [BackupRecord.Extension] = []
+    /// Those that cannot grow any more, and of which that was said.
+    var stuck: Set<VolumeName> = []
+    var isEnded = false
+    var thread: WorkerThread?
   }
 
-  var history: [BackupRecord.FillSample] { samples.withLock { $0 } }
+  private let state: Mutex<State>
+  private let provider: any SnapshotProvider
+  private let policy: ExtensionPolicy
+  private let run: (meter: CopyMeter, cancellation: Cancellation)
+  private let clock = Stopwatch()
+
+  init(
+    _ snapshots: [SnapshotFacts], _ provider: any SnapshotProvider, _ policy: ExtensionPolicy,
+    _ run: Run
+  ) throws {
+    let sizes = Dictionary(uniqueKeysWithValues: snapshots.map { ($0.origin, $0.size) })
+    state = Mutex(State(sizes: sizes))
+    self.provider = provider
+    self.policy = policy
+    self.run = (run.meter, run.cancellation)
+    let thread = try WorkerThread { [self] in
+      while !isEnded {
+        do {
+          let trends = try look()
+          self.run.meter.filled(trends)
+          for trend in trends where policy.isDue(trend) { try extend(trend) }
+        } catch {
+          self.run.cancellation.cancel(error as? StillError ?? StillError(.volumes, "\(error)"))
+          return
+        }
+        for _ in 0..<10 where !isEnded { Clock.sleep(milliseconds: 100) }
+      }
+    }
+    state.withLock { $0.thread = thread }
+  }
+
+  var history: [BackupRecord.FillSample] { state.withLock { $0.series.samples } }
+  var extensions: [BackupRecord.Extension] { state.withLock { $0.extensions } }
+  private var isEnded: Bool { state.withLock { $0.isEnded } }
 
   /// Asks for the fill now.
   ///
-  /// - Throws: `.overflow` where a snapshot is no longer valid.
+  /// - Throws: `.overflow` where a snapshot is no longer valid, or a pool about to be full.
   @discardableResult
-  func look() throws -> [SnapshotFill] {
+  func look() throws -> [FillTrend] {
     let fills = try provider.fill()
-    let seconds = clock.seconds
-    samples.withLock { $0.append(.init(seconds: seconds, used: fills.map(\.used))) }
-    for fill in fills where fill.state != .valid {
-      throw fill.state == .invalid ? overflow(of: fill, after: seconds) : gone(fill)
+    let trends = state.withLock { state in
+      state.series.add(fills, at: clock.seconds)
+      return fills.indices.map { FillTrend(fill: fills[$0], rate: state.series.rate(of: $0)) }
     }
-    return fills
+    for trend in trends { try requireValid(trend) }
+    return trends
   }
 
   /// Why work on the snapshots failed: an overflow shows first as a read that fails.
@@ -59,25 +80,68 @@ final class FillWatch: Sendable {
   }
 
   func end() {
-    isEnded.withLock { $0 = true }
-    thread.withLock { thread in
-      thread?.join()
-      thread = nil
+    let thread = state.withLock { state in
+      state.isEnded = true
+      return state.thread
+    }
+    thread?.join()
+    state.withLock { $0.thread = nil }
+  }
+
+  /// Makes a snapshot larger, if its volume group has room. One that cannot grow goes on as it is:
+  /// the copy may be done before it is full.
+  private func extend(_ trend: FillTrend) throws {
+    let fill = trend.fill
+    guard let origin = try provider.survey([fill.origin]).first else { return }
+    switch policy.verdict(on: trend, origin: origin, secondsLeft: run.meter.secondsLeft) {
+    case .enough: return
+    case .grow(let size):
+      let grown = try provider.extend(fill.origin, to: size)
+      let seconds = clock.seconds
+      state.withLock { state in
+        state.extensions.append(
+          .init(seconds: seconds, origin: fill.origin, from: fill.size, to: grown.size))
+        state.sizes[fill.origin] = grown.size
+        state.stuck.remove(fill.origin)
+      }
+      run.meter.noticed(
+        "extended \(fill.snapshot) from \(ByteCount.text(fill.size)) to "
+          + "\(ByteCount.text(grown.size)): \(trend.sentence)")
+    case .noRoom:
+      let isNews = state.withLock { $0.stuck.insert(fill.origin).inserted }
+      guard isNews else { return }
+      run.meter.noticed(
+        "volume group \(fill.origin.group) has no room to extend \(fill.snapshot), "
+          + "\(trend.sentence)")
     }
   }
 
-  private func gone(_ fill: SnapshotFill) -> StillError {
-    StillError(
-      .volumes, "snapshot \(fill.snapshot) was removed or changed by somebody else",
-      hint: "Nothing was published; run again.")
+  private func requireValid(_ trend: FillTrend) throws {
+    switch trend.fill.state {
+    case .valid: return
+    case .invalid: throw overflow(of: trend.fill)
+    case .unknown:
+      throw StillError(
+        .volumes, "snapshot \(trend.fill.snapshot) was removed or changed by somebody else",
+        hint: "Nothing was published; run again.")
+    }
   }
 
-  private func overflow(of fill: SnapshotFill, after seconds: Double) -> StillError {
-    StillError(
-      .overflow,
-      "snapshot \(fill.snapshot) overflowed within \(Int(seconds)) s of the freeze: its origin "
-        + "\(fill.origin) took in more changes than its COW store holds",
-      hint: "Nothing was published. Use a larger --snapshot-size, or a quieter hour; if it was not "
-        + "full, dmesg tells of a disk that failed.")
+  /// With the numbers: when, at which size, how far the copy was, and what would have done.
+  private func overflow(of fill: SnapshotFill) -> StillError {
+    let size = state.withLock { $0.sizes[fill.origin] } ?? 0
+    var message =
+      "snapshot \(fill.snapshot) overflowed \(Figures.duration(clock.seconds)) after the freeze "
+      + "at \(ByteCount.text(size)): its origin \(fill.origin) took in more changes than that"
+    var needed = size * 2
+    if let share = run.meter.share {
+      message += ", with \(Int(share * 100)) % of the copy done"
+      needed = max(needed, UInt64(Double(size) / max(share, 0.05) * 1.5))
+    }
+    return StillError(
+      .overflow, message,
+      hint:
+        "Nothing was published. Use --snapshot-size \(ByteCount.option(needed)), a quieter hour, "
+        + "or --consistency online; if it was not full, dmesg tells of a disk that failed.")
   }
 }

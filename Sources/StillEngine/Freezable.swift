@@ -13,7 +13,8 @@ struct Freezable {
   ///
   /// - Throws: `.precondition` where the repository's folder cannot be found.
   init(
-    _ layout: ClusterLayout, for request: BackupRequest, with provider: some SnapshotProvider
+    _ layout: ClusterLayout, for request: BackupRequest, _ history: FillHistory,
+    with provider: some SnapshotProvider
   ) throws {
     for fileSystem in layout.fileSystems where fileSystem.volume == nil {
       obstacles.append(Freezable.notAVolume(fileSystem, layout))
@@ -27,19 +28,32 @@ struct Freezable {
       obstacles.append(error as? StillError ?? StillError(.volumes, "\(error)"))
       return
     }
-    for (fileSystem, facts) in zip(carried, facts) {
-      if let obstacle = facts.obstacle {
-        obstacles.append(Freezable.cannotBeSnapshotted(facts, fileSystem, obstacle))
-      } else {
-        volumes.append(
-          .init(
-            origin: facts.name, size: facts.size,
-            snapshotSize: request.snapshotSize.resolved(for: facts), groupFree: facts.groupFree,
-            fileSystem: fileSystem))
-      }
+    for (fileSystem, facts) in zip(carried, facts) where facts.obstacle != nil {
+      obstacles.append(Freezable.cannotBeSnapshotted(facts, fileSystem))
+    }
+    let free = zip(carried, facts).filter { $1.obstacle == nil }
+    volumes = free.map { fileSystem, facts in
+      // The origins of a group share what it has free, by their size.
+      let together = free.map(\.1).filter { $0.name.group == facts.name.group }
+        .reduce(0) { $0 + $1.size }
+      let basis = SizingBasis(
+        volume: facts, used: (try? usedBytes(of: fileSystem, layout)) ?? facts.size,
+        freeShare: UInt64(Double(facts.groupFree) * Double(facts.size) / Double(max(together, 1))),
+        peaks: history.peaks(of: facts.name))
+      let sized = request.snapshotSize.resolved(for: basis)
+      return .init(
+        origin: facts.name, size: facts.size, snapshotSize: sized.size, sizeReason: sized.reason,
+        groupFree: facts.groupFree, fileSystem: fileSystem)
     }
     if !request.allowsRepositoryOnOrigin { try keepRepositoryOut(request.repository) }
     keepWithinRoom()
+  }
+
+  private func usedBytes(
+    of fileSystem: MountedFileSystem, _ layout: ClusterLayout
+  ) throws -> UInt64 {
+    let location = layout.locations.first { $0.fileSystem == fileSystem }
+    return try OpenFolder.open(FilePath((location ?? layout.dataDirectory).path)).usedBytes()
   }
 
   private static func notAVolume(
@@ -60,11 +74,12 @@ struct Freezable {
   }
 
   private static func cannotBeSnapshotted(
-    _ facts: VolumeFacts, _ fileSystem: MountedFileSystem, _ obstacle: String
+    _ facts: VolumeFacts, _ fileSystem: MountedFileSystem
   ) -> StillError {
     StillError(
       .precondition,
-      "volume \(facts.name) (\(fileSystem.mountPoint)) cannot be snapshotted: \(obstacle)",
+      "volume \(facts.name) (\(fileSystem.mountPoint)) cannot be snapshotted: "
+        + (facts.obstacle ?? ""),
       hint: "Put it on an ordinary, active logical volume, or use --consistency online.")
   }
 

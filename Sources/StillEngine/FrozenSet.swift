@@ -27,7 +27,7 @@ struct FrozenSet {
 /// - Returns: what `body` made, and what came of the release.
 /// - Throws: the failure of the freeze or of `body`; a failed release is told with it.
 func withFrozenSet<Result>(
-  _ plan: BackupPlan, of cluster: LiveCluster, deadline: Double,
+  _ plan: BackupPlan, of cluster: LiveCluster, _ request: BackupRequest,
   with provider: some SnapshotProvider, _ run: Run, _ body: (FrozenSet) throws -> Result
 ) throws -> (Result, ReleaseReport) {
   var snapshots: [SnapshotFacts] = []
@@ -39,12 +39,12 @@ func withFrozenSet<Result>(
     let (lsn, report) = try run.phase(.freeze, "\(snapshots.count) volumes", failsAs: .volumes) {
       try flush(plan, cluster)
       let lsn = try cluster.session.flushLSN()
-      return (lsn, try provider.freeze(deadline: deadline))
+      return (lsn, try provider.freeze(deadline: request.freezeDeadline))
     }
     let roots = try phase("opening the snapshots", failsAs: .volumes) { try provider.open() }
     // The kernel unmounts when the last one is closed; LVM removes nothing that is mounted.
     defer { roots.forEach { $0.close() } }
-    let watch = try FillWatch(provider, run)
+    let watch = try FillWatch(snapshots, provider, request.extending, run)
     defer { watch.end() }
     let frozen = FrozenSet(
       report: report, snapshots: snapshots, lsnBefore: lsn, watch: watch,

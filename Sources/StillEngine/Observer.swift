@@ -8,8 +8,8 @@ public protocol Observer: Sendable {
   func expects(bytes: UInt64)
   /// Bytes gone through since the last call.
   func advanced(bytes: UInt64)
-  /// How full the snapshots are.
-  func filled(_ fills: [SnapshotFill])
+  /// How full the snapshots are, every second.
+  func filled(_ trends: [FillTrend])
   /// Something worth telling that is no failure.
   func noticed(_ text: String)
 }

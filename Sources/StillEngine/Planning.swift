@@ -14,7 +14,8 @@ public struct BackupRequest: Sendable {
   /// Nil for the best mode that can be had.
   public var consistency: Consistency?
   public var compression = Compression.standard
-  public var snapshotSize = SnapshotSize.standard
+  public var snapshotSize = SnapshotSize.automatic
+  public var extending = ExtensionPolicy()
   /// Threads that compress.
   public var workers: Int
   /// Seconds after which the guard ends the freeze window.
@@ -35,9 +36,10 @@ extension BackupPlan {
   static func make(
     for request: BackupRequest, of cluster: LiveCluster, with provider: some SnapshotProvider
   ) throws -> BackupPlan {
-    let freezable = try Freezable(cluster.layout, for: request, with: provider)
-    let choice = try Choice.make(request.consistency, freezable)
     let name = request.cluster ?? cluster.standardName
+    let history = FillHistory(of: try? Repository.open(request.repository).cluster(name))
+    let freezable = try Freezable(cluster.layout, for: request, history, with: provider)
+    let choice = try Choice.make(request.consistency, freezable)
     return BackupPlan(
       id: RunID(at: Clock.now()), cluster: name,
       repository: request.repository.appending(name).string, consistency: choice.consistency,

@@ -3,12 +3,13 @@ import StillSystem
 
 /// One execution of a job: who watches it, what can stop it, and what its phases took.
 final class Run {
-  let observer: any Observer
+  var observer: any Observer { meter }
+  let meter: CopyMeter
   let cancellation: Cancellation
   private(set) var phases: [BackupRecord.Phase] = []
 
   init(_ observer: any Observer, _ cancellation: Cancellation = Cancellation()) {
-    self.observer = observer
+    meter = CopyMeter(observer)
     self.cancellation = cancellation
   }
 

@@ -156,6 +156,24 @@ public struct BackupRecord: Hashable, Sendable, Codable {
     }
   }
 
+  /// A snapshot that was made larger while it was copied.
+  public struct Extension: Hashable, Sendable, Codable {
+    /// Since the freeze.
+    public var seconds: Double
+    public var origin: VolumeName
+    /// In bytes.
+    public var from: UInt64
+    /// In bytes.
+    public var to: UInt64
+
+    public init(seconds: Double, origin: VolumeName, from: UInt64, to: UInt64) {
+      self.seconds = seconds
+      self.origin = origin
+      self.from = from
+      self.to = to
+    }
+  }
+
   public var format = BackupRecord.currentFormat
   public var id: RunID
   public var cluster: String
@@ -179,13 +197,15 @@ public struct BackupRecord: Hashable, Sendable, Codable {
   public var missing: [String]
   public var phases: [Phase]
   public var fillHistory: [FillSample]
+  /// Nil in records from before there were any.
+  public var extensions: [Extension]?
 
   public init(
     id: RunID, cluster: String, pgstillVersion: String, began: CalendarTime, ended: CalendarTime,
     consistency: Consistency, reason: String, server: Server, tablespaces: [TablespaceEntry],
     walLink: String?, freeze: Freeze?, wal: WAL, compression: String, archives: [Archive],
     manifestSHA256: String, configuration: [String], missing: [String], phases: [Phase],
-    fillHistory: [FillSample]
+    fillHistory: [FillSample], extensions: [Extension]
   ) {
     self.id = id
     self.cluster = cluster
@@ -206,6 +226,7 @@ public struct BackupRecord: Hashable, Sendable, Codable {
     self.missing = missing
     self.phases = phases
     self.fillHistory = fillHistory
+    self.extensions = extensions
   }
 
   public var files: Int { archives.reduce(0) { $0 + $1.files } }

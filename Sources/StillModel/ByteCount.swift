@@ -13,6 +13,18 @@ public enum ByteCount {
     return "\(tenths / 10).\(tenths % 10) \(unit.suffix)"
   }
 
+  /// `3G`, as options are written: rounded up to two digits.
+  public static func option(_ bytes: UInt64) -> String {
+    for (index, letter) in ["T", "G", "M", "K"].enumerated() {
+      let factor = units[4 - index].factor
+      guard bytes >= factor else { continue }
+      let tenths = (bytes * 10 + factor - 1) / factor
+      return tenths >= 100 || tenths % 10 == 0
+        ? "\((tenths + 9) / 10)\(letter)" : "\(tenths / 10).\(tenths % 10)\(letter)"
+    }
+    return "\(bytes)"
+  }
+
   /// Reads `512`, `64k`, `10G`, `1.5GiB` (binary units, either case); nil for anything else.
   public static func parse(_ text: some StringProtocol) -> UInt64? {
     let lower = text.lowercased()

@@ -202,6 +202,13 @@ public final class OpenFolder: @unchecked Sendable {
     return UInt64(status.f_bavail) * UInt64(status.f_frsize)
   }
 
+  /// Bytes that the file system holds.
+  public func usedBytes() throws -> UInt64 {
+    var status = statvfs()
+    _ = try check("ask for room on", path.string) { fstatvfs(descriptor, &status) }
+    return UInt64(status.f_blocks - status.f_bfree) * UInt64(status.f_frsize)
+  }
+
   public func close() {
     guard isOpen else { return }
     isOpen = false

@@ -25,6 +25,6 @@ public final class Recorder: Observer {
 
   public func expects(bytes: UInt64) {}
   public func advanced(bytes: UInt64) { stepIn(.advanced(bytes)) }
-  public func filled(_ fills: [SnapshotFill]) {}
+  public func filled(_ trends: [FillTrend]) {}
   public func noticed(_ text: String) { kept.withLock { $0.notes.append(text) } }
 }

@@ -1,0 +1,56 @@
+import StillModel
+import StillSystem
+import Synchronization
+
+/// How far the current phase has come; passes everything on to the observer of the run.
+final class CopyMeter: Observer {
+  private struct State {
+    var watch = Stopwatch()
+    var expected: UInt64 = 0
+    var done: UInt64 = 0
+  }
+
+  private let observer: any Observer
+  private let state = Mutex(State())
+
+  init(_ observer: any Observer) { self.observer = observer }
+
+  /// Seconds that the phase still takes at the rate so far; nil where that cannot be said yet.
+  var secondsLeft: Double? {
+    state.withLock { state in
+      guard state.done > 0, state.expected >= state.done, state.watch.seconds > 1 else {
+        return nil
+      }
+      let rate = Double(state.done) / state.watch.seconds
+      return Double(state.expected - state.done) / rate
+    }
+  }
+
+  /// How much of the phase is done, 0…1; nil where that cannot be said.
+  var share: Double? {
+    state.withLock { state in
+      state.expected > 0 ? min(1, Double(state.done) / Double(state.expected)) : nil
+    }
+  }
+
+  func began(_ phase: Phase, _ detail: String) {
+    state.withLock { $0 = State() }
+    observer.began(phase, detail)
+  }
+
+  func expects(bytes: UInt64) {
+    state.withLock { state in
+      state.expected = bytes
+      state.watch = Stopwatch()
+    }
+    observer.expects(bytes: bytes)
+  }
+
+  func advanced(bytes: UInt64) {
+    state.withLock { $0.done += bytes }
+    observer.advanced(bytes: bytes)
+  }
+
+  func filled(_ trends: [FillTrend]) { observer.filled(trends) }
+  func noticed(_ text: String) { observer.noticed(text) }
+}
