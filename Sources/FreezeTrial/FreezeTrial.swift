@@ -21,12 +21,19 @@ struct FreezeTrial: ParsableCommand {
   @Option(help: "The size of each COW store.")
   var snapshotSize = "64M"
 
-  @Argument(help: "Each volume with a folder on it to write to: vg0/data=/mnt/data")
+  @Argument(
+    help: """
+      Each volume with a folder on it to write to, all of one owner who is not root: \
+      vg0/data=/mnt/data/pg
+      """)
   var volumes: [TrialVolume]
 
   static func runProcess() -> Int32 {
     Signals.ignoreBrokenPipes()
-    if CommandLine.arguments.dropFirst().first == "broker" { return Broker.serve() }
+    let arguments = CommandLine.arguments
+    if arguments.dropFirst().first == "broker" {
+      return Broker.serve(owner: arguments.last.flatMap { UInt32($0) })
+    }
     do {
       let trial = try FreezeTrial.parse()
       return try trial.tornWindows() == 0 || trial.control ? 0 : 1
@@ -72,11 +79,14 @@ struct FreezeTrial: ParsableCommand {
 
   /// As a backup does it.
   private func frozenSet(_ size: UInt64, _ writer: CounterWriter) throws -> Outcome {
-    let broker = try BrokerClient.start(program: "/proc/self/exe")
+    let folders = try volumes.map { try OpenFolder.open($0.folder) }
+    let broker = try BrokerClient.start(
+      program: "/proc/self/exe", owner: try folders.first?.metadata().owner)
     defer { broker.end() }
     _ = writer.takeLongestStall()
     _ = try broker.prepare(
-      RunID(at: Clock.now()), volumes.map { SnapshotRequest(origin: $0.name, size: size) })
+      RunID(at: Clock.now()), volumes.map { SnapshotRequest(origin: $0.name, size: size) },
+      folders: folders)
     let preparing = writer.takeLongestStall()
     let report = try broker.freeze(deadline: 5)
     Clock.sleep(milliseconds: 20)

@@ -15,20 +15,23 @@ enum Identity {
   ///
   /// - Throws: `.precondition` where the data directory is missing or belongs to root.
   static func coordinator(of dataDirectory: FilePath) throws -> BrokerClient {
-    let broker = try broker()
-    try become(ownerOf: dataDirectory, .dataDirectory)
+    guard Account.effectiveUser == 0 else { return try broker() }
+    let owner = try owner(of: dataDirectory, .dataDirectory)
+    let broker = try BrokerClient.start(program: program.resolved(), owner: owner.user)
+    try owner.becomeForGood()
     return broker
   }
 
-  /// Starts the broker.
+  /// Starts a broker that looks and releases, and freezes nothing unless sudo says for whom.
   static func broker() throws -> BrokerClient {
     try BrokerClient.start(program: program.resolved())
   }
 
   /// Is the broker: serves the coordinator that started this process.
   ///
+  /// - Parameter owner: the user that the coordinator becomes.
   /// - Returns: the exit status of the process.
-  static func serveAsBroker() -> Int32 { Broker.serve() }
+  static func serveAsBroker(of owner: UInt32?) -> Int32 { Broker.serve(owner: owner) }
 
   /// A folder whose owner this process becomes.
   enum Folder: String {
@@ -55,6 +58,10 @@ enum Identity {
   /// Becomes the owner of what lies at `path`; does nothing for a process that is not root.
   static func become(ownerOf path: FilePath, _ folder: Folder) throws {
     guard Account.effectiveUser == 0 else { return }
+    try owner(of: path, folder).becomeForGood()
+  }
+
+  private static func owner(of path: FilePath, _ folder: Folder) throws -> Account {
     let metadata: FileMetadata
     do {
       metadata = try OpenFolder.open(path).metadata()
@@ -75,6 +82,6 @@ enum Identity {
           + "not know",
         hint: "Add the user, or give the folder to one that exists.")
     }
-    try owner.becomeForGood()
+    return owner
   }
 }

@@ -18,6 +18,9 @@ final class FillWatch: Sendable {
     var thread: WorkerThread?
   }
 
+  /// The used share of a thin pool, of data or metadata, at which a run gives up its snapshots.
+  private static let poolLimit = 0.9
+
   private let state: Mutex<State>
   private let provider: any SnapshotProvider
   private let policy: ExtensionPolicy
@@ -118,13 +121,25 @@ final class FillWatch: Sendable {
 
   private func requireValid(_ trend: FillTrend) throws {
     switch trend.fill.state {
-    case .valid: return
+    case .valid:
+      // A pool that runs full stops the server too: our own snapshots go before it does.
+      let fullness = max(trend.fill.share, trend.fill.metadata ?? 0)
+      if trend.fill.metadata != nil, fullness >= Self.poolLimit { throw poolIsFull(trend) }
     case .invalid: throw overflow(of: trend.fill)
     case .unknown:
       throw StillError(
         .volumes, "snapshot \(trend.fill.snapshot) was removed or changed by somebody else",
         hint: "Nothing was published; run again.")
     }
+  }
+
+  private func poolIsFull(_ trend: FillTrend) -> StillError {
+    let metadata = Figures.percent(trend.fill.metadata ?? 0)
+    return StillError(
+      .overflow,
+      "the thin pool of \(trend.fill.origin) is \(trend.sentence) (metadata \(metadata) full): the "
+        + "snapshots were given up before the server runs out of room",
+      hint: "Nothing was published. Extend the pool (lvextend), or remove what else is in it.")
   }
 
   /// With the numbers: when, at which size, how far the copy was, and what would have done.

@@ -40,6 +40,12 @@ struct Freezable {
         volume: facts, used: (try? usedBytes(of: fileSystem, layout)) ?? facts.size,
         freeShare: UInt64(Double(facts.groupFree) * Double(facts.size) / Double(max(together, 1))),
         peaks: history.peaks(of: facts.name))
+      // A thin snapshot takes its room from the pool, as it needs it.
+      guard facts.kind == .classic else {
+        return .init(
+          origin: facts.name, size: facts.size, snapshotSize: 0, sizeReason: "the thin pool",
+          groupFree: facts.groupFree, fileSystem: fileSystem)
+      }
       let sized = request.snapshotSize.resolved(for: basis)
       return .init(
         origin: facts.name, size: facts.size, snapshotSize: sized.size, sizeReason: sized.reason,
@@ -80,7 +86,7 @@ struct Freezable {
       .precondition,
       "volume \(facts.name) (\(fileSystem.mountPoint)) cannot be snapshotted: "
         + (facts.obstacle ?? ""),
-      hint: "Put it on an ordinary, active logical volume, or use --consistency online.")
+      hint: facts.remedy ?? "Put it on an active logical volume, or use --consistency online.")
   }
 
   /// Each byte that is written to an origin while it is snapshotted costs room in its snapshot.

@@ -34,7 +34,8 @@ func withFrozenSet<Result>(
   let outcome = Swift.Result {
     snapshots = try run.phase(.prepare, failsAs: .volumes) {
       try provider.prepare(
-        plan.id, plan.volumes.map { SnapshotRequest(origin: $0.origin, size: $0.snapshotSize) })
+        plan.id, plan.volumes.map { SnapshotRequest(origin: $0.origin, size: $0.snapshotSize) },
+        folders: plan.volumes.map { try plan.folder(on: $0) })
     }
     let (lsn, report) = try run.phase(.freeze, "\(snapshots.count) volumes", failsAs: .volumes) {
       try flush(plan, cluster)
@@ -55,6 +56,14 @@ func withFrozenSet<Result>(
     try run.phase(.release, failsAs: .leftBehind) { try provider.release() }
   }
   return try settle(outcome, release, snapshots)
+}
+
+extension BackupPlan {
+  /// A folder of the cluster on this volume.
+  fileprivate func folder(on volume: Volume) throws -> OpenFolder {
+    let locations = layout.locations.filter { $0.fileSystem.device == volume.fileSystem.device }
+    return try OpenFolder.open(FilePath(locations.first?.path ?? volume.fileSystem.mountPoint))
+  }
 }
 
 /// A failed release does not undo a result, and does not hide a failure.

@@ -34,9 +34,14 @@ public struct CalendarTime: Hashable, Sendable, Comparable {
     guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10),
       let hour = number(11..<13), let minute = number(14..<16), let second = number(17..<19)
     else { return nil }
+    self.init(year: year, month: month, day: day, hour: hour, minute: minute, second: second)
+    guard iso8601 == text else { return nil }
+  }
+
+  /// A date of the Gregorian calendar and a time of day.
+  init(year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int) {
     let days = CalendarTime.days(year: year, month: month, day: day)
     secondsSince1970 = Int64(days * 86400 + hour * 3600 + minute * 60 + second)
-    guard iso8601 == text else { return nil }
   }
 
   public static func < (left: CalendarTime, right: CalendarTime) -> Bool {

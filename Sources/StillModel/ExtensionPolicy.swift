@@ -26,7 +26,9 @@ public struct ExtensionPolicy: Hashable, Sendable, Codable {
 
   /// Whether it has to grow, before anybody asks LVM for the room there is.
   public func isDue(_ trend: FillTrend) -> Bool {
-    guard trend.fill.state == .valid, trend.fill.size > 0 else { return false }
+    guard trend.fill.state == .valid, trend.fill.size > 0, trend.fill.metadata == nil else {
+      return false
+    }
     return trend.fill.share >= threshold || (trend.secondsToFull ?? .infinity) < Self.tooSoon
   }
 

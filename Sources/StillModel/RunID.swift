@@ -25,6 +25,15 @@ public struct RunID: Hashable, Sendable, Comparable, CustomStringConvertible {
     description = String(text)
   }
 
+  /// The moment that the name says, in UTC.
+  public var began: CalendarTime {
+    let digits = description.prefix(16).compactMap(\.wholeNumberValue)
+    func number(_ range: Range<Int>) -> Int { digits[range].reduce(0) { $0 * 10 + $1 } }
+    return CalendarTime(
+      year: number(0..<4), month: number(4..<6), day: number(6..<8), hour: number(8..<10),
+      minute: number(10..<12), second: number(12..<14))
+  }
+
   public static func < (left: RunID, right: RunID) -> Bool { left.description < right.description }
 }
 

@@ -73,7 +73,8 @@ public struct SizingBasis: Hashable, Sendable {
     wholeExtents(volume.size + volume.size / 256 + (1 << 20), of: volume)
   }
 
-  static func wholeExtents(_ bytes: UInt64, of volume: VolumeFacts) -> UInt64 {
+  /// So many bytes or a little more: whole extents.
+  public static func wholeExtents(_ bytes: UInt64, of volume: VolumeFacts) -> UInt64 {
     let extent = max(volume.extentSize, 1)
     return (bytes + extent - 1) / extent * extent
   }

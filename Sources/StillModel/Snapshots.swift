@@ -1,24 +1,60 @@
+/// How a snapshot keeps what its origin has overwritten.
+public enum SnapshotKind: String, Hashable, Sendable, Codable {
+  /// In a COW store of its own, which can overflow.
+  case classic
+  /// In the thin pool that holds its origin too.
+  case thin
+}
+
+/// The pool of a thin volume.
+public struct ThinPool: Hashable, Sendable, Codable {
+  public var name: VolumeName
+  /// Room for data in bytes.
+  public var size: UInt64
+  /// Used share of the room for data, 0…1.
+  public var data: Double
+  /// Used share of the room for metadata, 0…1.
+  public var metadata: Double
+
+  public init(name: VolumeName, size: UInt64, data: Double, metadata: Double) {
+    self.name = name
+    self.size = size
+    self.data = data
+    self.metadata = metadata
+  }
+}
+
 /// What LVM says of a volume that a backup wants to freeze.
 public struct VolumeFacts: Hashable, Sendable, Codable {
   public var name: VolumeName
   /// In bytes.
   public var size: UInt64
+  /// What a snapshot of it is.
+  public var kind: SnapshotKind
   /// LVM's segment type: `linear`, `striped`, `thin`, …
-  public var kind: String
+  public var segmentType: String
   /// Unused room of its volume group, in bytes.
   public var groupFree: UInt64
   /// What its volume group gives out at once, in bytes.
   public var extentSize: UInt64
+  /// Of a thin volume only.
+  public var pool: ThinPool?
   /// Why it cannot be snapshotted; nil if it can.
   public var obstacle: String?
+  /// What to do about the obstacle.
+  public var remedy: String?
 
   public init(
-    name: VolumeName, size: UInt64, kind: String, groupFree: UInt64, extentSize: UInt64,
-    obstacle: String?
+    name: VolumeName, size: UInt64, kind: SnapshotKind = .classic, segmentType: String = "linear",
+    groupFree: UInt64, extentSize: UInt64, pool: ThinPool? = nil, obstacle: String?,
+    remedy: String? = nil
   ) {
     self.name = name
     self.size = size
     self.kind = kind
+    self.segmentType = segmentType
+    self.pool = pool
+    self.remedy = remedy
     self.groupFree = groupFree
     self.extentSize = extentSize
     self.obstacle = obstacle
@@ -28,7 +64,8 @@ public struct VolumeFacts: Hashable, Sendable, Codable {
 /// An origin, and the size of the COW store that its snapshot shall have.
 public struct SnapshotRequest: Hashable, Sendable, Codable {
   public var origin: VolumeName
-  /// In bytes; LVM rounds it up to whole extents.
+  /// In bytes; LVM rounds it up to whole extents. A thin snapshot has no store, and its size is not
+  /// looked at.
   public var size: UInt64
 
   public init(origin: VolumeName, size: UInt64) {
@@ -41,12 +78,16 @@ public struct SnapshotRequest: Hashable, Sendable, Codable {
 public struct SnapshotFacts: Hashable, Sendable, Codable {
   public var origin: VolumeName
   public var snapshot: VolumeName
-  /// The size of its COW store in bytes, as LVM made it.
+  public var kind: SnapshotKind
+  /// The size of its COW store in bytes, as LVM made it; of a thin snapshot, the origin's own size.
   public var size: UInt64
 
-  public init(origin: VolumeName, snapshot: VolumeName, size: UInt64) {
+  public init(
+    origin: VolumeName, snapshot: VolumeName, kind: SnapshotKind = .classic, size: UInt64
+  ) {
     self.origin = origin
     self.snapshot = snapshot
+    self.kind = kind
     self.size = size
   }
 }
@@ -110,11 +151,12 @@ public struct FreezeReport: Hashable, Sendable, Codable {
   }
 }
 
-/// How full a snapshot's COW store is, as the kernel says (dm-snapshot's status line).
+/// How full a snapshot's COW store is, or the pool of a thin snapshot, as the kernel says.
 public struct SnapshotFill: Hashable, Sendable, Codable {
   public enum State: String, Hashable, Sendable, Codable {
     case valid
-    /// Ran full, or its store could not be written: what it shows is worth nothing.
+    /// Ran full, or its store could not be written: what it shows is worth nothing. Of a thin
+    /// snapshot: it failed, or its pool can take in no more.
     case invalid
     case unknown
   }
@@ -122,22 +164,26 @@ public struct SnapshotFill: Hashable, Sendable, Codable {
   public var origin: VolumeName
   public var snapshot: VolumeName
   public var state: State
-  /// In bytes.
+  /// In bytes: of the COW store, or of the whole pool's data.
   public var used: UInt64
-  /// In bytes.
+  /// In bytes: of the COW store, or of the whole pool's data.
   public var size: UInt64
+  /// Used share of the pool's room for metadata, 0…1; of a thin snapshot only.
+  public var metadata: Double?
 
   public init(
-    origin: VolumeName, snapshot: VolumeName, state: State, used: UInt64, size: UInt64
+    origin: VolumeName, snapshot: VolumeName, state: State, used: UInt64, size: UInt64,
+    metadata: Double? = nil
   ) {
     self.origin = origin
     self.snapshot = snapshot
     self.state = state
     self.used = used
     self.size = size
+    self.metadata = metadata
   }
 
-  /// Used share of the store, 0…1.
+  /// Used share of the store or the pool, 0…1.
   public var share: Double { size == 0 ? 0 : Double(used) / Double(size) }
 
   /// Reads the parameters of dm-snapshot's status: `24/65536 16` in sectors, or one of the words
@@ -192,5 +238,51 @@ public struct ReleaseReport: Hashable, Sendable, Codable {
     return StillError(
       .leftBehind, "snapshots could not be removed: \(names)",
       hint: "See who holds them (lsof, findmnt -N), then run pgstill release.")
+  }
+}
+
+/// What one run holds on this host, or has left there.
+public struct HeldSet: Hashable, Sendable, Codable {
+  public struct Snapshot: Hashable, Sendable, Codable {
+    public var name: VolumeName
+    /// nil where its creation was cut short.
+    public var origin: VolumeName?
+    public var kind: SnapshotKind
+    /// In bytes; see `SnapshotFacts.size`.
+    public var size: UInt64
+    /// nil where the kernel says nothing that can be read, as of a snapshot that was never taken.
+    public var fill: SnapshotFill?
+
+    public init(
+      name: VolumeName, origin: VolumeName?, kind: SnapshotKind, size: UInt64, fill: SnapshotFill?
+    ) {
+      self.name = name
+      self.origin = origin
+      self.kind = kind
+      self.size = size
+      self.fill = fill
+    }
+  }
+
+  public var run: RunID
+  /// When the run began.
+  public var began: CalendarTime
+  /// Whether its broker is at work.
+  public var isAlive: Bool
+  public var origins: [VolumeName]
+  public var snapshots: [Snapshot]
+  /// The names in `/dev/mapper` of its devices that are suspended now.
+  public var suspendedDevices: [String]
+
+  public init(
+    run: RunID, isAlive: Bool, origins: [VolumeName], snapshots: [Snapshot],
+    suspendedDevices: [String]
+  ) {
+    self.run = run
+    began = run.began
+    self.isAlive = isAlive
+    self.origins = origins
+    self.snapshots = snapshots
+    self.suspendedDevices = suspendedDevices
   }
 }

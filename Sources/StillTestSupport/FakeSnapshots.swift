@@ -10,7 +10,7 @@ import SystemPackage
 /// It does what it is told to go wrong, and keeps the calls that it got.
 public final class FakeSnapshots: SnapshotProvider {
   public enum Step: String, Sendable, CaseIterable, CustomStringConvertible {
-    case survey, prepare, freeze, open, fill, release, sweep
+    case survey, prepare, freeze, open, fill, extend, release, sweep, held
     public var description: String { rawValue }
   }
 
@@ -46,6 +46,7 @@ public final class FakeSnapshots: SnapshotProvider {
 
   private struct State {
     var calls: [Step] = []
+    var run: RunID?
     var snapshots: [SnapshotFacts] = []
     var isFrozen = false
     var overflowed = false
@@ -83,14 +84,23 @@ public final class FakeSnapshots: SnapshotProvider {
     return try names.map { name in
       let volume = try volume(name)
       return VolumeFacts(
-        name: name, size: volume.size, kind: "linear", groupFree: volume.groupFree,
+        name: name, size: volume.size, groupFree: volume.groupFree,
         extentSize: volume.extentSize, obstacle: volume.obstacle)
     }
   }
 
-  public func prepare(_ run: RunID, _ requests: [SnapshotRequest]) throws -> [SnapshotFacts] {
+  public func prepare(
+    _ run: RunID, _ requests: [SnapshotRequest], folders: [OpenFolder]
+  ) throws -> [SnapshotFacts] {
     try begin(.prepare)
     guard snapshots.isEmpty else { throw StillError(.volumes, "a set is held already") }
+    guard folders.count == requests.count else {
+      throw StillError(.failed, "\(folders.count) folders for \(requests.count) volumes")
+    }
+    for (request, folder) in zip(requests, folders)
+    where try folder.metadata().device != volume(request.origin).device {
+      throw StillError(.precondition, "volume \(request.origin) holds no folder of yours")
+    }
     var free: [String: UInt64] = [:]
     for request in requests {
       let volume = try volume(request.origin)
@@ -107,7 +117,10 @@ public final class FakeSnapshots: SnapshotProvider {
         origin: request.origin, snapshot: VolumeName(group: request.origin.group, volume: name),
         size: request.size)
     }
-    state.withLock { $0.snapshots = made }
+    state.withLock {
+      $0.snapshots = made
+      $0.run = run
+    }
     return made
   }
 
@@ -156,6 +169,38 @@ public final class FakeSnapshots: SnapshotProvider {
     }
   }
 
+  public func extend(_ origin: VolumeName, to size: UInt64) throws -> SnapshotFacts {
+    try begin(.extend)
+    let volume = try volume(origin)
+    return try state.withLock { state in
+      guard state.isFrozen,
+        let index = state.snapshots.firstIndex(where: { $0.origin == origin })
+      else { throw StillError(.volumes, "there is no frozen snapshot of \(origin)") }
+      let extents = (size + volume.extentSize - 1) / volume.extentSize
+      let wanted = min(extents * volume.extentSize, volume.size + 2 * volume.extentSize)
+      let others = state.snapshots.filter { $0.origin.group == origin.group && $0.origin != origin }
+      guard others.reduce(wanted, { $0 + $1.size }) <= volume.groupFree else {
+        throw StillError(.precondition, "no room in \(origin.group)")
+      }
+      state.snapshots[index].size = max(state.snapshots[index].size, wanted)
+      return state.snapshots[index]
+    }
+  }
+
+  public func held() throws -> [HeldSet] {
+    try begin(.held)
+    return state.withLock { state in
+      guard let run = state.run, !state.snapshots.isEmpty else { return [] }
+      return [
+        HeldSet(
+          run: run, isAlive: true, origins: state.snapshots.map(\.origin).sorted(),
+          snapshots: state.snapshots.map {
+            .init(name: $0.snapshot, origin: $0.origin, kind: $0.kind, size: $0.size, fill: nil)
+          }, suspendedDevices: [])
+      ]
+    }
+  }
+
   public func release() throws -> ReleaseReport {
     let fault = try begin(.release)
     return state.withLock { state in
@@ -164,6 +209,7 @@ public final class FakeSnapshots: SnapshotProvider {
         report.left = [.init(snapshot: report.removed.removeFirst(), reason: reason)]
       }
       state.snapshots = []
+      state.run = nil
       state.isFrozen = false
       return report
     }

@@ -43,6 +43,7 @@ public struct SnapshotContract: Sendable {
     case prepareUnknown = "a set with an unknown volume leaves nothing behind"
     case prepareFacts = "a prepared snapshot tells its origin, its run and its size"
     case prepareTwice = "a second set is refused and does the first no harm"
+    case prepareWithStrangersFolder = "a set needs a folder on each of its volumes"
     case freezeUnprepared = "there is nothing to freeze before a set is prepared"
     case freezeTwice = "a set is frozen once"
     case openUnfrozen = "there is nothing to open before the freeze"
@@ -50,12 +51,17 @@ public struct SnapshotContract: Sendable {
     case content = "a frozen file shows what it held at the freeze"
     case contentAfterPrepare = "what is written after the preparation is in the picture"
     case filledNew = "a fresh snapshot is valid and nearly empty"
+    case extend = "a frozen snapshot can be made larger, and stays what it is"
+    case extendUnfrozen = "nothing is extended that is not frozen"
+    case extendWithoutRoom =
+      "an extension beyond the room of the group is refused and harms nothing"
     case filledByWrites = "a snapshot fills when its origin is written to"
     case readOnly = "nobody can write to the picture"
     case releaseRemoves = "a release removes every snapshot and says which"
     case releaseTwice = "a second release is harmless"
     case releaseOfNothing = "a release of nothing is harmless"
     case nextRun = "the next run can begin after a release"
+    case held = "what is held is told, and nothing after the release"
     case sweep = "a sweep leaves the run at work alone"
 
     public var description: String { rawValue }
@@ -92,14 +98,16 @@ public struct SnapshotContract: Sendable {
       try refused(.volumes) { _ = try provider.survey(volumes + [stranger]) }
     case .prepareUnknown:
       try refused(.volumes) {
-        _ = try provider.prepare(run(), requests + [.init(origin: stranger, size: snapshotSize)])
+        _ = try provider.prepare(
+          run(), requests + [.init(origin: stranger, size: snapshotSize)],
+          folders: folders() + folders().prefix(1))
       }
       let report = try provider.release()
       try expect(report == ReleaseReport(), "left something: \(report)")
       try requireAbsent(provider, run(), volumes)
     case .prepareFacts:
       let id = run()
-      let facts = try provider.prepare(id, requests)
+      let facts = try provider.prepare(id, requests, folders: folders())
       try expect(facts.map(\.origin) == volumes, "\(facts.map(\.origin)) for \(volumes)")
       for one in facts {
         try expect(one.snapshot.group == one.origin.group, "in another group: \(one.snapshot)")
@@ -108,9 +116,15 @@ public struct SnapshotContract: Sendable {
       }
       try expect(Set(facts.map(\.snapshot)).count == facts.count, "names are not unique")
     case .prepareTwice:
-      _ = try provider.prepare(run(), requests)
-      try refused(.volumes) { _ = try provider.prepare(run(), requests) }
+      _ = try provider.prepare(run(), requests, folders: folders())
+      try refused(.volumes) { _ = try provider.prepare(run(), requests, folders: folders()) }
       _ = try provider.freeze(deadline: 5)
+    case .prepareWithStrangersFolder:
+      try refused(.precondition) {
+        _ = try provider.prepare(run(), requests, folders: folders().reversed())
+      }
+      try refused(.failed) { _ = try provider.prepare(run(), requests, folders: []) }
+      try requireAbsent(provider, run(), volumes)
     case .freezeUnprepared:
       try refused(.volumes) { _ = try provider.freeze(deadline: 5) }
     case .freezeTwice:
@@ -119,7 +133,7 @@ public struct SnapshotContract: Sendable {
       try provider.open().forEach { $0.close() }
     case .openUnfrozen:
       try refused(.volumes) { _ = try provider.open() }
-      _ = try provider.prepare(run(), requests)
+      _ = try provider.prepare(run(), requests, folders: folders())
       try refused(.volumes) { _ = try provider.open() }
     case .windowHoldsTogether:
       let report = try frozen(provider)
@@ -135,7 +149,7 @@ public struct SnapshotContract: Sendable {
     case .contentAfterPrepare:
       let name = try newName()
       try write("early", name)
-      _ = try provider.prepare(run(), requests)
+      _ = try provider.prepare(run(), requests, folders: folders())
       try write("late", name)
       _ = try provider.freeze(deadline: 5)
       try compare(provider, name, "late")
@@ -145,6 +159,14 @@ public struct SnapshotContract: Sendable {
       try expect(fills.map(\.origin) == volumes, "\(fills.map(\.origin))")
       try expect(fills.allSatisfy { $0.state == .valid && $0.share < 0.1 }, "\(fills)")
       try expect(fills.allSatisfy { $0.size > 0 }, "\(fills)")
+    case .extend: try checkExtend(provider)
+    case .extendUnfrozen:
+      try refused(.volumes) { _ = try provider.extend(volumes[0], to: snapshotSize * 2) }
+      _ = try provider.prepare(run(), requests, folders: folders())
+      try refused(.volumes) { _ = try provider.extend(volumes[0], to: snapshotSize * 2) }
+      _ = try provider.freeze(deadline: 5)
+      try refused(.volumes) { _ = try provider.extend(stranger, to: snapshotSize * 2) }
+    case .extendWithoutRoom: try checkExtendWithoutRoom(provider)
     case .filledByWrites:
       let name = try newName()
       try write(String(repeating: "old", count: 1 << 18), name)
@@ -162,7 +184,7 @@ public struct SnapshotContract: Sendable {
         }
       }
     case .releaseRemoves:
-      let facts = try provider.prepare(run(), requests)
+      let facts = try provider.prepare(run(), requests, folders: folders())
       _ = try provider.freeze(deadline: 5)
       let report = try provider.release()
       try expect(Set(report.removed) == Set(facts.map(\.snapshot)), "removed \(report.removed)")
@@ -184,6 +206,19 @@ public struct SnapshotContract: Sendable {
         try next.open().forEach { $0.close() }
         _ = try next.release()
       }
+    case .held:
+      let id = run()
+      let facts = try provider.prepare(id, requests, folders: folders())
+      _ = try provider.freeze(deadline: 5)
+      let set = try provider.held().first { $0.run == id }
+      try expect(set?.isAlive == true, "not at work: \(String(describing: set))")
+      try expect(set?.origins == volumes.sorted(), "\(String(describing: set?.origins))")
+      try expect(
+        Set(set?.snapshots.map(\.name) ?? []) == Set(facts.map(\.snapshot)),
+        "\(String(describing: set?.snapshots))")
+      try expect(set?.suspendedDevices == [], "suspended: \(String(describing: set))")
+      _ = try provider.release()
+      try expect(try provider.held().allSatisfy { $0.run != id }, "still there")
     case .sweep:
       _ = try frozen(provider)
       try withProvider { other in
@@ -213,6 +248,42 @@ public struct SnapshotContract: Sendable {
     }
   }
 
+  private func checkExtend(_ provider: any SnapshotProvider) throws {
+    let name = try newName()
+    try write("as it was", name)
+    _ = try frozen(provider)
+    try write("as it is now", name)
+    let larger = snapshotSize + (32 << 20)
+    let before = try provider.fill()
+    for place in places {
+      let facts = try provider.extend(place.volume, to: larger)
+      try expect(facts.origin == place.volume, "\(facts)")
+      try expect((larger..<larger + (64 << 20)).contains(facts.size), "\(facts.size) bytes")
+      let again = try provider.extend(place.volume, to: snapshotSize)
+      try expect(again.size == facts.size, "it shrank to \(again.size)")
+    }
+    let after = try provider.fill()
+    try expect(after.allSatisfy { $0.state == .valid && $0.size >= larger }, "\(after)")
+    try expect(zip(before, after).allSatisfy { $0.used <= $1.used }, "\(before), then \(after)")
+    try compare(provider, name, "as it was")
+  }
+
+  private func checkExtendWithoutRoom(_ provider: any SnapshotProvider) throws {
+    let name = try newName()
+    try write("as it was", name)
+    _ = try frozen(provider)
+    try write("as it is now", name)
+    // More than there is, or more than the origin has: whichever comes first holds it.
+    let facts = places.map { try? provider.extend($0.volume, to: 1 << 50) }
+    let origins = try provider.survey(places.map(\.volume))
+    for (facts, origin) in zip(facts, origins) {
+      guard let facts else { continue }
+      try expect(facts.size <= origin.size + (64 << 20), "\(facts.size) for \(origin.size)")
+    }
+    try expect(try provider.fill().allSatisfy { $0.state == .valid }, "no longer valid")
+    try compare(provider, name, "as it was")
+  }
+
   // MARK: Parts
 
   private var stranger: VolumeName {
@@ -223,10 +294,14 @@ public struct SnapshotContract: Sendable {
     places.map { SnapshotRequest(origin: $0.volume, size: snapshotSize) }
   }
 
+  private func folders() throws -> [OpenFolder] {
+    try places.map { try OpenFolder.open($0.folder) }
+  }
+
   private func run() -> RunID { RunID(at: Clock.now()) }
 
   private func frozen(_ provider: any SnapshotProvider) throws -> FreezeReport {
-    _ = try provider.prepare(run(), requests)
+    _ = try provider.prepare(run(), requests, folders: folders())
     return try provider.freeze(deadline: 5)
   }
 
@@ -234,7 +309,7 @@ public struct SnapshotContract: Sendable {
   private func requireAbsent(
     _ provider: any SnapshotProvider, _ run: RunID, _ volumes: [VolumeName]
   ) throws {
-    let facts = try provider.prepare(run, requests)
+    let facts = try provider.prepare(run, requests, folders: folders())
     try expect(facts.map(\.origin) == volumes, "\(facts)")
   }
 

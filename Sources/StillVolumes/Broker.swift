@@ -10,6 +10,8 @@ public final class Broker {
 
   private let channel: Channel
   private let lvm: LVM
+  /// Whose folders make a volume one that may be frozen.
+  private let owner: UInt32?
   private var run: RunID?
   private var lock: RunLock?
   private var snapshots: [ClassicSnapshot] = []
@@ -17,8 +19,10 @@ public final class Broker {
 
   /// Serves the coordinator that started this process, until it goes away.
   ///
+  /// - Parameter owner: whom the coordinator serves, where root started it; where sudo did, sudo's
+  ///   own word counts.
   /// - Returns: the exit status of the process.
-  public static func serve() -> Int32 {
+  public static func serve(owner: UInt32?) -> Int32 {
     // A signal must not end it between two steps; the end of the coordinator does.
     Signals.ignoreAll()
     guard let channel = coordinator() else {
@@ -31,7 +35,7 @@ public final class Broker {
           .precondition, "the broker needs root",
           hint: "Start pgstill as root, or allow its broker in sudoers.")
       }
-      let broker = Broker(channel: channel, lvm: try LVM())
+      let broker = Broker(channel: channel, lvm: try LVM(), owner: sudoCaller ?? owner)
       broker.answerAll()
       return 0
     } catch {
@@ -47,24 +51,30 @@ public final class Broker {
   /// passes none on, one whose name comes on stdin. Then only the user who called sudo is served.
   private static func coordinator() -> Channel? {
     if let channel = Channel.inherited(3) { return channel }
-    guard let caller = Environment.value("SUDO_UID").flatMap({ UInt32($0) }),
+    guard let caller = sudoCaller,
       let line = try? OpenFile.standardInput.readAll(limit: 4096),
       let name = String(decoding: line, as: UTF8.self).split(separator: "\n").first
     else { return nil }
     return try? NamedSocket.connect(String(name), to: caller)
   }
 
-  private init(channel: Channel, lvm: LVM) {
+  private static var sudoCaller: UInt32? { Environment.value("SUDO_UID").flatMap { UInt32($0) } }
+
+  private init(channel: Channel, lvm: LVM, owner: UInt32?) {
     self.channel = channel
     self.lvm = lvm
+    self.owner = owner
   }
 
   private func answerAll() {
-    while let (line, strangers) = try? channel.receive() {
-      strangers.forEach(Channel.discard)
+    while let (line, descriptors) = try? channel.receive() {
+      let folders = descriptors.map {
+        OpenFolder(descriptor: $0, path: "folder of the coordinator")
+      }
+      defer { folders.forEach { $0.close() } }
       do {
         var opened: [OpenFolder] = []
-        let reply = try answer(BrokerRequest(line: line), &opened)
+        let reply = try answer(BrokerRequest(line: line), folders, &opened)
         try channel.send(message: reply, descriptors: opened.map(\.descriptor))
       } catch {
         let failure = error as? StillError ?? StillError(.failed, "the broker failed: \(error)")
@@ -75,19 +85,23 @@ public final class Broker {
     _ = try? release()
   }
 
-  private func answer(_ request: BrokerRequest, _ opened: inout [OpenFolder]) throws -> BrokerReply
-  {
+  private func answer(
+    _ request: BrokerRequest, _ folders: [OpenFolder], _ opened: inout [OpenFolder]
+  ) throws -> BrokerReply {
     switch request {
     case .survey(let names): return .surveyed(try survey(names).map(\.facts))
-    case .prepare(let run, let requests): return .prepared(try prepare(run, requests))
+    case .prepare(let run, let requests):
+      return .prepared(try prepare(run, requests, folders))
     case .freeze(let deadline): return .frozen(try freeze(deadline: deadline))
     case .open:
       guard isFrozen else { throw StillError(.volumes, "nothing is frozen yet") }
       opened = try snapshots.map { try $0.open() }
       return .opened
     case .fill: return .filled(try snapshots.map { try $0.fill() })
+    case .extend(let origin, let size): return .extended(try extend(origin, to: size))
     case .release: return .released(try release())
     case .sweep: return .released(try Leftovers(lvm: lvm).sweep())
+    case .held: return .held(try Leftovers(lvm: lvm).held())
     }
   }
 
@@ -104,25 +118,22 @@ public final class Broker {
     }
   }
 
-  private func prepare(_ run: RunID, _ requests: [SnapshotRequest]) throws -> [SnapshotFacts] {
+  private func prepare(
+    _ run: RunID, _ requests: [SnapshotRequest], _ folders: [OpenFolder]
+  ) throws -> [SnapshotFacts] {
     guard self.run == nil else { throw StillError(.volumes, "this broker holds a set already") }
     guard requests.count <= Broker.mostVolumes else {
       throw StillError(.precondition, "more than \(Broker.mostVolumes) volumes in one set")
     }
-    let mounts = try MountTable.current()
     let rows = try survey(requests.map(\.origin))
-    let places = try rows.map { row in
-      if let obstacle = row.facts.obstacle {
-        throw StillError(.precondition, "volume \(row.name) cannot be snapshotted: \(obstacle)")
+    let claim = VolumeClaim(owner: owner, mounts: try .current())
+    let places = try claim.mounts(of: rows.map(\.name), folders)
+    for facts in rows.map(\.facts) {
+      if let obstacle = facts.obstacle {
+        throw StillError(
+          .precondition, "volume \(facts.name) cannot be snapshotted: \(obstacle)",
+          hint: facts.remedy)
       }
-      let path = "/dev/mapper/\(row.name.deviceName)"
-      let device = mounts.entries.lazy.map(\.device).first {
-        BlockDevices.carrier(of: $0) == .logicalVolume(row.name)
-      }
-      guard let device, let mount = mounts.entry(of: device) else {
-        throw StillError(.precondition, "volume \(row.name) (\(path)) holds no mounted file system")
-      }
-      return mount
     }
     _ = try Leftovers(lvm: lvm).sweep()
     lock = try RunLock.take(run, of: requests.map(\.origin))
@@ -152,6 +163,18 @@ public final class Broker {
     }
     isFrozen = true
     return report
+  }
+
+  private func extend(_ origin: VolumeName, to size: UInt64) throws -> SnapshotFacts {
+    guard isFrozen, let index = snapshots.firstIndex(where: { $0.facts.origin == origin }) else {
+      throw StillError(.volumes, "there is no frozen snapshot of \(origin)")
+    }
+    let facts = try survey([origin]).map(\.facts)[0]
+    let wanted = min(
+      SizingBasis.wholeExtents(size, of: facts), SizingBasis.most(for: facts))
+    // LVM takes a size that is not larger for a mistake.
+    if wanted > snapshots[index].facts.size { try snapshots[index].extend(to: wanted, lvm: lvm) }
+    return snapshots[index].facts
   }
 
   private func release() throws -> ReleaseReport {

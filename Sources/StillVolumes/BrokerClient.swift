@@ -27,20 +27,24 @@ public final class BrokerClient: SnapshotProvider {
   ///
   /// Must be called before root is given up, and before the first thread.
   ///
-  /// - Parameter program: the path of this program.
-  public static func start(program: FilePath) throws -> BrokerClient {
+  /// - Parameters:
+  ///   - program: the path of this program.
+  ///   - owner: the user that root is given up for: only volumes that hold a folder of his can be
+  ///     frozen. Without one, and for root, none can. sudo itself says who called it.
+  public static func start(program: FilePath, owner: UInt32? = nil) throws -> BrokerClient {
     BrokerClient(
       Account.effectiveUser == 0
-        ? .running(try startAsRoot(program.string)) : .waiting(program: program.string))
+        ? .running(try startAsRoot(program.string, owner)) : .waiting(program: program.string))
   }
 
-  private static func startAsRoot(_ program: String) throws -> Connection {
+  private static func startAsRoot(_ program: String, _ owner: UInt32?) throws -> Connection {
     let (ours, theirs) = try Channel.pair()
     let kept = ["LVM_SYSTEM_DIR", "DM_DISABLE_UDEV", "PATH", "TERM"] + TestHooks.variables
     var environment = ["LC_ALL": "C", "LVM_SUPPRESS_FD_WARNINGS": "1"]
     for name in kept { environment[name] = Environment.value(name) }
     let child = try Child.start(
-      program, ["broker"], environment: environment, socket: theirs.descriptor)
+      program, ["broker"] + (owner.map { ["--owner", String($0)] } ?? []),
+      environment: environment, socket: theirs.descriptor)
     theirs.close()
     return Connection(channel: ours, child: child)
   }
@@ -104,10 +108,12 @@ public final class BrokerClient: SnapshotProvider {
     return facts
   }
 
-  public func prepare(_ run: RunID, _ requests: [SnapshotRequest]) throws -> [SnapshotFacts] {
-    guard case .prepared(let facts) = try ask(.prepare(run: run, requests)).reply else {
-      throw confused()
-    }
+  public func prepare(
+    _ run: RunID, _ requests: [SnapshotRequest], folders: [OpenFolder]
+  ) throws -> [SnapshotFacts] {
+    let descriptors = folders.map(\.descriptor)
+    guard case .prepared(let facts) = try ask(.prepare(run: run, requests), descriptors).reply
+    else { throw confused() }
     return facts
   }
 
@@ -132,6 +138,18 @@ public final class BrokerClient: SnapshotProvider {
     return fills
   }
 
+  public func extend(_ origin: VolumeName, to size: UInt64) throws -> SnapshotFacts {
+    guard case .extended(let facts) = try ask(.extend(origin, size: size)).reply else {
+      throw confused()
+    }
+    return facts
+  }
+
+  public func held() throws -> [HeldSet] {
+    guard case .held(let sets) = try ask(.held).reply else { throw confused() }
+    return sets
+  }
+
   public func release() throws -> ReleaseReport { try released(.release) }
 
   public func sweep() throws -> ReleaseReport { try released(.sweep) }
@@ -141,11 +159,13 @@ public final class BrokerClient: SnapshotProvider {
     return report
   }
 
-  private func ask(_ request: BrokerRequest) throws -> (reply: BrokerReply, descriptors: [Int32]) {
+  private func ask(
+    _ request: BrokerRequest, _ folders: [Int32] = []
+  ) throws -> (reply: BrokerReply, descriptors: [Int32]) {
     try state.withLock { state in
       if case .waiting(let program) = state { state = .running(try Self.startWithSudo(program)) }
       guard case .running(let connection) = state,
-        (try? connection.channel.send(message: request)) != nil,
+        (try? connection.channel.send(message: request, descriptors: folders)) != nil,
         let (line, descriptors) = try? connection.channel.receive()
       else {
         throw StillError(

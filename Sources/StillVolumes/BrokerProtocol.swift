@@ -6,14 +6,18 @@ import StillSystem
 /// command line, a path, or a volume to remove.
 enum BrokerRequest: Codable {
   case survey([VolumeName])
+  /// Comes with one descriptor a request, of a folder on its volume.
   case prepare(run: RunID, [SnapshotRequest])
   /// The deadline in seconds.
   case freeze(deadline: Double)
   /// Answered with one descriptor a snapshot.
   case open
   case fill
+  /// The size in bytes.
+  case extend(VolumeName, size: UInt64)
   case release
   case sweep
+  case held
 }
 
 /// The broker's answer to one request.
@@ -24,7 +28,9 @@ enum BrokerReply: Codable {
   case frozen(FreezeReport)
   case opened
   case filled([SnapshotFill])
+  case extended(SnapshotFacts)
   case released(ReleaseReport)
+  case held([HeldSet])
 }
 
 extension Channel {

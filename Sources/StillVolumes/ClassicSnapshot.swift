@@ -10,7 +10,7 @@ import SystemPackage
 /// waits in the inactive slot. Whoever resumes the device makes the snapshot begin there and then
 /// (drivers/md/dm-snap.c: the store is read when a table is loaded, copying begins at resume).
 struct ClassicSnapshot {
-  let facts: SnapshotFacts
+  private(set) var facts: SnapshotFacts
   /// The kernel's name of the origin's file system.
   let fileSystem: String
   /// Where the origin is mounted.
@@ -78,8 +78,21 @@ struct ClassicSnapshot {
   /// Whether it still waits as `disarm` left it.
   func isDisarmed() throws -> Bool { try device.table().map(\.target) == ["error"] }
 
-  func fill() throws -> SnapshotFill {
-    let line = try device.status().first
+  /// Makes the store larger while it is in use; see `SnapshotProvider.extend`.
+  mutating func extend(to size: UInt64, lvm: LVM) throws {
+    do {
+      try lvm.run(["lvextend", "--yes", "--size", "\(size)b", facts.snapshot.description])
+    } catch var failure as StillError where failure.message.contains("nsufficient free space") {
+      failure.status = .precondition
+      throw failure
+    }
+    facts.size = try COWStore(of: facts.snapshot).size
+  }
+
+  func fill() throws -> SnapshotFill { try ClassicSnapshot.fill(facts) }
+
+  static func fill(_ facts: SnapshotFacts) throws -> SnapshotFill {
+    let line = try DeviceMapper(name: facts.snapshot.deviceName).status().first
     return SnapshotFill(
       origin: facts.origin, snapshot: facts.snapshot,
       status: line?.target == "snapshot" ? line?.parameters ?? "" : line?.target ?? "")

@@ -5,7 +5,7 @@ import StillModel
 struct LVMVolume: Equatable {
   var name: VolumeName
   var size: UInt64
-  var kind: String
+  var segmentType: String
   var attributes: String
   var origin: String
   var pool: String
@@ -41,7 +41,7 @@ struct LVMVolume: Equatable {
     else { return nil }
     self.name = name
     self.size = size
-    kind = row["segtype"] ?? ""
+    segmentType = row["segtype"] ?? ""
     attributes = row["lv_attr"] ?? ""
     origin = row["origin"] ?? ""
     pool = row["pool_lv"] ?? ""
@@ -53,9 +53,15 @@ struct LVMVolume: Equatable {
   /// What a backup has to know; see lvs(8) on the characters of `lv_attr`.
   var facts: VolumeFacts {
     VolumeFacts(
-      name: name, size: size, kind: kind, groupFree: groupFree, extentSize: extentSize,
-      obstacle: obstacle)
+      name: name, size: size, kind: kind, segmentType: segmentType, groupFree: groupFree,
+      extentSize: extentSize, obstacle: obstacle)
   }
+
+  /// The volume that this one is a snapshot of.
+  var originName: VolumeName? { VolumeName("\(name.group)/\(origin)") }
+
+  /// Of a thin volume or a snapshot of one, LVM's type of segment says so.
+  var kind: SnapshotKind { segmentType == "thin" ? .thin : .classic }
 
   private var obstacle: String? {
     let marks = Array(attributes)

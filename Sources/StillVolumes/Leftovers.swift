@@ -28,6 +28,46 @@ struct Leftovers {
     return report
   }
 
+  /// What every run holds, or has left.
+  func held() throws -> [HeldSet] {
+    let known = try RunLock.known()
+    let rows = Dictionary(grouping: try ours(), by: { RunTag.run(in: $0.tags) })
+    let runs = Set(known.map(\.run)).union(rows.keys.compactMap { $0 }).sorted()
+    return try runs.map { run in
+      let volumes = rows[run] ?? []
+      let origins = Set(known.first { $0.run == run }?.origins ?? [])
+        .union(volumes.compactMap(\.originName))
+      return HeldSet(
+        run: run, isAlive: known.first { $0.run == run }?.isAlive ?? false,
+        origins: origins.sorted(), snapshots: volumes.map(held),
+        suspendedDevices: try origins.sorted().flatMap { try suspended(of: run, $0) })
+    }
+  }
+
+  private func held(_ volume: LVMVolume) -> HeldSet.Snapshot {
+    let origin = volume.originName
+    let store = try? COWStore(of: volume.name)
+    let facts = SnapshotFacts(
+      origin: origin ?? volume.name, snapshot: volume.name, kind: volume.kind,
+      size: store?.size ?? volume.size)
+    let fill = (try? ClassicSnapshot.fill(facts)).flatMap { $0.state == .unknown ? nil : $0 }
+    return HeldSet.Snapshot(
+      name: volume.name, origin: origin, kind: facts.kind, size: facts.size, fill: fill)
+  }
+
+  /// The devices of a run on one origin, each before those that are stacked on it.
+  private func devices(of run: RunID, _ origin: VolumeName) -> [DeviceMapper] {
+    let snapshot = ClassicSnapshot.name(of: origin, run: run)
+    return [
+      origin.deviceName + "-real", snapshot.deviceName + "-cow", snapshot.deviceName,
+      origin.deviceName,
+    ].map { DeviceMapper(name: $0) }
+  }
+
+  private func suspended(of run: RunID, _ origin: VolumeName) throws -> [String] {
+    try devices(of: run, origin).filter { try $0.isSuspended() }.map(\.name)
+  }
+
   /// Tags can be put on anything; only what also has the name that we give to snapshots is removed.
   /// A snapshot whose creation was cut short has no origin yet, and is an ordinary volume.
   private func ours() throws -> [LVMVolume] {
@@ -61,16 +101,8 @@ struct Leftovers {
   /// Broker and guard of a run can have been killed together inside the window, or the broker in the
   /// middle of an LVM command, which suspends an origin for a moment too.
   private func resumeDevices(of run: RunID, _ origins: [VolumeName]) throws {
-    for origin in origins {
-      let snapshot = ClassicSnapshot.name(of: origin, run: run)
-      // A device is resumed before those that are stacked on it.
-      let names = [
-        origin.deviceName + "-real", snapshot.deviceName + "-cow", snapshot.deviceName,
-        origin.deviceName,
-      ]
-      for device in names.map({ DeviceMapper(name: $0) }) where try device.isSuspended() {
-        try device.resume()
-      }
+    for device in origins.flatMap({ devices(of: run, $0) }) where try device.isSuspended() {
+      try device.resume()
     }
   }
 

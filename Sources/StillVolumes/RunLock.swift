@@ -29,11 +29,16 @@ struct RunLock {
 
   /// The runs that have died without giving back what they held, with their origins.
   static func dead() throws -> [(run: RunID, origins: [VolumeName])] {
+    try known().filter { !$0.isAlive }.map { ($0.run, $0.origins) }
+  }
+
+  /// Every run whose name is there, with its origins.
+  static func known() throws -> [(run: RunID, origins: [VolumeName], isAlive: Bool)] {
     let folder = try openFolder()
     return try folder.names().compactMap { name in
-      guard let run = RunID(name.string), try !isAlive(run) else { return nil }
+      guard let run = RunID(name.string) else { return nil }
       let words = (FileLock.note(name, in: folder) ?? "").split(separator: " ")
-      return (run, words.compactMap { VolumeName($0) })
+      return (run, words.compactMap { VolumeName($0) }, try isAlive(run))
     }
   }
 

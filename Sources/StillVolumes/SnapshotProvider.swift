@@ -12,9 +12,13 @@ public protocol SnapshotProvider: Sendable {
   /// Removes what earlier runs that died have left, then makes a snapshot of each origin, ready but
   /// showing nothing yet.
   ///
-  /// - Throws: `.precondition` where there is no room for one, `.volumes` where LVM fails; then
-  ///   nothing that it made is left.
-  func prepare(_ run: RunID, _ requests: [SnapshotRequest]) throws -> [SnapshotFacts]
+  /// - Parameter folders: for each request an open folder on that volume's file system which belongs
+  ///   to the coordinator's user: who has none there has no business with the volume.
+  /// - Throws: `.precondition` where there is no room for one, or no such folder; `.volumes` where
+  ///   LVM fails. Then nothing that it made is left.
+  func prepare(
+    _ run: RunID, _ requests: [SnapshotRequest], folders: [OpenFolder]
+  ) throws -> [SnapshotFacts]
 
   /// The freeze window: from here on every snapshot shows the same instant.
   ///
@@ -28,9 +32,21 @@ public protocol SnapshotProvider: Sendable {
   /// How full each snapshot is now.
   func fill() throws -> [SnapshotFill]
 
+  /// Makes the COW store of this origin's snapshot larger while it is in use, to `size` bytes in
+  /// whole extents, and never beyond what could hold the whole origin. One that is that large
+  /// already stays as it is.
+  ///
+  /// - Returns: the facts with the size that it really has now.
+  /// - Throws: `.precondition` where the volume group has no room for it; `.volumes` where nothing
+  ///   is frozen, or the snapshot is thin, or LVM fails. The snapshot is valid as before then.
+  func extend(_ origin: VolumeName, to size: UInt64) throws -> SnapshotFacts
+
   /// Removes the snapshots of this run; each is tried, whatever happened to the one before.
   func release() throws -> ReleaseReport
 
   /// Removes the snapshots of every run that has died, of this cluster or another.
   func sweep() throws -> ReleaseReport
+
+  /// What every run of this host holds now or has left, the oldest first; changes nothing.
+  func held() throws -> [HeldSet]
 }

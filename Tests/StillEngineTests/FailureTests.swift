@@ -324,9 +324,11 @@ import Testing
     ]
     for index in volumes.indices { volumes[index].groupFree = 300 << 20 }
     let sysfs = try FakeSysfs(volumes)
+    var request = host.request(repository)
+    request.snapshotSize = .percentOfOrigin(20)
     let failure = try #require(throws: StillError.self) {
       try backup(
-        host.request(repository), with: FakeSnapshots(volumes), Recorder(), Cancellation(),
+        request, with: FakeSnapshots(volumes), Recorder(), Cancellation(),
         discovery: sysfs.discovery())
     }
     withExtendedLifetime(sysfs) {}

@@ -10,13 +10,15 @@ extension LabTests {
     @Test(arguments: SnapshotContract.Clause.allCases)
     func theBrokerKeeps(_ clause: SnapshotContract.Clause) throws {
       try Lab.cluster()
+      let places = try ["vg0/data", "vg1/tbs"].map { name in
+        let volume = try #require(VolumeName(name))
+        return SnapshotContract.Place(volume: volume, folder: try Lab.folder(on: volume))
+      }
+      let owner = try Lab.postgresUser()
       let contract = SnapshotContract(
-        places: [
-          .init(volume: VolumeName(group: "vg0", volume: "data"), folder: "/mnt/data"),
-          .init(volume: VolumeName(group: "vg1", volume: "tbs"), folder: "/mnt/tbs"),
-        ], snapshotSize: 64 << 20, isReadOnly: true
+        places: places, snapshotSize: 64 << 20, isReadOnly: true
       ) { body in
-        let broker = try BrokerClient.start(program: Lab.programPath)
+        let broker = try BrokerClient.start(program: Lab.programPath, owner: owner)
         defer { broker.end() }
         try body(broker)
       }

@@ -1,14 +1,16 @@
 import Foundation
+import StillModel
 import StillTestSupport
 import Testing
 
 extension LabTests {
   @Suite(.serialized)
   struct FreezeTests {
-    private let places = ["vg0/data=/mnt/data", "vg1/tbs=/mnt/tbs", "vg0/wal=/mnt/wal"]
-
     @Test func frozenSetsAreOfOneInstantAndPlainOnesAreTorn() throws {
       try Lab.cluster()
+      let places = try ["vg0/data", "vg1/tbs", "vg0/wal"].map { name in
+        "\(name)=\(try Lab.folder(on: #require(VolumeName(name))))"
+      }
       let frozen = try Tool.run([Lab.executable("freeze-trial"), "--windows", "10"] + places)
       print(frozen.output)
       #expect(frozen.status == 0, "\(frozen.output) \(frozen.talk)")

@@ -42,6 +42,18 @@ enum Lab {
     return path
   }
 
+  /// A folder of postgres' on a volume of `$LAB/volumes`.
+  static func folder(on volume: VolumeName) throws -> FilePath {
+    let path = "/mnt/\(volume.volume)/trial"
+    try Tool.demand("install", "-d", "-o", "postgres", "-g", "postgres", "-m", "700", path)
+    return FilePath(path)
+  }
+
+  static func postgresUser() throws -> UInt32 {
+    let text = try Tool.demand("id", "-u", "postgres")
+    return try #require(UInt32(text.trimmingCharacters(in: .whitespacesAndNewlines)))
+  }
+
   /// Runs pgstill as root, as a timer would.
   static func pgstill(_ words: String..., hooks: [String: String] = [:]) throws -> Tool.Outcome {
     try pgstill(words, hooks: hooks)

@@ -13,13 +13,15 @@ extension LabTests {
   struct OtherHandsTests {
     @Test func aSnapshotThatLVMPutInPlaceBeforeTheWindowIsPutBack() throws {
       try Lab.cluster()
-      let broker = try BrokerClient.start(program: Lab.programPath)
+      let broker = try BrokerClient.start(
+        program: Lab.programPath, owner: try Lab.postgresUser())
       defer { broker.end() }
       let names = [
         VolumeName(group: "vg0", volume: "data"), VolumeName(group: "vg1", volume: "tbs"),
       ]
       _ = try broker.prepare(
-        RunID(at: Clock.now()), names.map { SnapshotRequest(origin: $0, size: 32 << 20) })
+        RunID(at: Clock.now()), names.map { SnapshotRequest(origin: $0, size: 32 << 20) },
+        folders: try names.map { try OpenFolder.open(Lab.folder(on: $0)) })
       // This reloads the origin, and with it our snapshot, which begins there and then.
       try Tool.demand("lvchange", "--refresh", "vg0/data")
       for folder in ["/mnt/data", "/mnt/tbs"] { try Tool.demand("touch", folder + "/late") }

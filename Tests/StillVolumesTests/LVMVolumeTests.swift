@@ -29,7 +29,7 @@ import Testing
     #expect(volume.extentSize == 4 << 20)
     #expect(volume.tags == [])
     #expect(volume.facts.obstacle == nil)
-    #expect(volume.facts.kind == "linear")
+    #expect(volume.facts.segmentType == "linear")
   }
 
   @Test("A volume of several segments is one volume")
