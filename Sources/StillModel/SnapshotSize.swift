@@ -28,10 +28,8 @@ public enum SnapshotSize: Hashable, Sendable, CustomStringConvertible {
       return
     }
     guard let percent = UInt64(parts[0]), percent > 0 else { return nil }
-    switch parts[1].uppercased() {
-    case "",
-      "ORIGIN" where percent <= 110:
-      self = .percentOfOrigin(percent)
+    switch parts[1].isEmpty ? "ORIGIN" : parts[1].uppercased() {
+    case "ORIGIN" where percent <= 110: self = .percentOfOrigin(percent)
     case "FREE" where percent <= 100: self = .percentOfFree(percent)
     case "USED" where percent <= 200: self = .percentOfUsed(percent)
     default: return nil
