@@ -53,6 +53,10 @@ struct BackupOptions: ParsableArguments {
   var jobs: Int?
 
   @Option(
+    help: ArgumentHelp("Read no more than so much in a second (50M).", valueName: "size"))
+  var rateLimit: Size?
+
+  @Option(
     help: ArgumentHelp(
       "Seconds after which every volume is let go, whatever happens.", valueName: "seconds"))
   var freezeDeadline = 5.0
@@ -64,6 +68,7 @@ struct BackupOptions: ParsableArguments {
 
   func validate() throws {
     if let jobs, !(1...256).contains(jobs) { throw ValidationError("--jobs wants 1 to 256.") }
+    if let rateLimit, rateLimit.bytes == 0 { throw ValidationError("--rate-limit wants a size.") }
     guard (50...95).contains(extendAt.percent) else {
       throw ValidationError("--extend-at wants 50% to 95%.")
     }
@@ -82,6 +87,7 @@ struct BackupOptions: ParsableArguments {
     request.snapshotSize = snapshotSize
     request.extending = ExtensionPolicy(
       threshold: Double(extendAt.percent) / 100, keptFree: keepFree.bytes)
+    request.rateLimit = rateLimit?.bytes
     request.freezeDeadline = freezeDeadline
     request.allowsRepositoryOnOrigin = allowRepoOnOrigin
     return request

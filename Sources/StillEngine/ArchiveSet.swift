@@ -11,28 +11,33 @@ final class ArchiveSet {
   private let workers: Int
   private let run: Run
   private let names = AccountNames()
+  private let limit: RateLimit?
 
   private(set) var summaries: [ArchiveSummary] = []
   private(set) var manifest: [ManifestFile] = []
   private(set) var missing: [String] = []
 
   init(
-    folder: OpenFolder, compression: Compression, workers: Int, _ run: Run
+    folder: OpenFolder, _ request: BackupRequest, _ run: Run
   ) {
     self.folder = folder
-    self.compression = compression
-    self.workers = workers
+    compression = request.compression
+    workers = request.workers
+    limit = request.rateLimit.map { RateLimit(bytesPerSecond: $0, run.cancellation) }
     self.run = run
   }
 
   /// Writes the archive `name`, which `body` fills.
   func write(_ name: String, _ body: (ArchiveWriter) throws -> Void) throws {
-    let observer = run.observer
+    let (observer, limit) = (run.observer, limit)
     // Whole seconds: pg_verifybackup refuses tar archives with the PAX records that fractions need.
     let archive = try ArchiveWriter(
       named: name, in: folder, compression: compression, workers: workers, checksum: .sha256,
       names: names, times: .seconds, cancellation: run.cancellation,
-      progress: { observer.advanced(bytes: $0) })
+      progress: { bytes in
+        observer.advanced(bytes: bytes)
+        limit?.take(bytes)
+      })
     try body(archive)
     summaries.append(try archive.finish())
     manifest += archive.manifest

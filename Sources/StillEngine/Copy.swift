@@ -25,8 +25,7 @@ func copy(
   _ source: ClusterSource, of cluster: LiveCluster, _ plan: BackupPlan, _ request: BackupRequest,
   into partial: OpenFolder, _ run: Run
 ) throws -> CopiedCluster {
-  let archives = ArchiveSet(
-    folder: partial, compression: request.compression, workers: request.workers, run)
+  let archives = ArchiveSet(folder: partial, request, run)
   let data = try DataDirectory.inspect(source.folder(plan.layout.dataDirectory))
   try requireSameCluster(data, cluster)
   try requireSameTablespaces(data, plan.layout)

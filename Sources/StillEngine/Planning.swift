@@ -18,6 +18,8 @@ public struct BackupRequest: Sendable {
   public var extending = ExtensionPolicy()
   /// Threads that compress.
   public var workers: Int
+  /// Bytes that are read in a second at most.
+  public var rateLimit: UInt64?
   /// Seconds after which the guard ends the freeze window.
   public var freezeDeadline = 5.0
   public var allowsRepositoryOnOrigin = false

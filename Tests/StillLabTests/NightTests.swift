@@ -24,8 +24,11 @@ extension LabTests {
         let began = try #require(freeze["beganMicroseconds"] as? Int)
         let window = try #require(freeze["windowMilliseconds"] as? Double)
         let skew = try #require(freeze["skewMilliseconds"] as? Double)
+        // What is restored is looked at in peace: the next night has its load again.
+        try Tool.demand(Lab.helper("load"), "pause", notes)
         print("night \(round): window \(window) ms, skew \(skew) ms")
         try restoreAndCheck(repository, notes, began: began, ended: began + Int(window * 1000))
+        try Tool.demand(Lab.helper("load"), "resume", notes)
       }
       try Tool.demand(Lab.helper("load"), "stop", notes)
       #expect(try Lab.snapshots() == [])
