@@ -39,6 +39,8 @@ public final class ArchiveWriter {
   public private(set) var manifest: [ManifestFile] = []
   /// What the trees so far held that is not in the archive.
   public private(set) var remarks: [WalkRemarks] = []
+  /// The files so far whose pages do not have the checksums that stand in them.
+  public private(set) var badPages: [BadPages] = []
 
   private let folder: OpenFolder
   private let file: OpenFile
@@ -151,8 +153,13 @@ public final class ArchiveWriter {
           content, as: path, mode: metadata.mode, like: metadata,
           modified: metadata.modifiedSeconds, inManifest: listed)
       } else {
+        let inspector = listed.flatMap { tree.pageCheck?.inspector(of: $0, source) }
         try add(
-          source, as: path, inManifest: listed, ifChanged: tree.isFrozen ? .refuse : .fit)
+          source, as: path, inManifest: listed, ifChanged: tree.isFrozen ? .refuse : .fit, inspector
+        )
+        if let listed, let bad = inspector?.bad, !bad.isEmpty {
+          badPages.append(BadPages(file: listed.string, blocks: bad))
+        }
       }
       try source.close()
     }
@@ -160,7 +167,7 @@ public final class ArchiveWriter {
 
   private func add(
     _ source: OpenFile, as path: FilePath, inManifest: FilePath?,
-    ifChanged changes: TarWriter.ChangingFiles
+    ifChanged changes: TarWriter.ChangingFiles, _ inspector: PageInspector? = nil
   ) throws {
     // Of the open file, not of the name: a live one may have been replaced meanwhile.
     let metadata = try source.metadata()
@@ -169,7 +176,8 @@ public final class ArchiveWriter {
     member.attributes = try source.extendedAttributes()
     member.accessList = try AccessLists.access(
       of: source.descriptor, shown: source.path.string)
-    let sum = try tar.add(member, from: source, ifChanged: changes)
+    let sum = try tar.add(
+      member, from: source, ifChanged: changes, inspect: inspector.map { $0.take })
     note(inManifest, member.size, member.modifiedSeconds, sum)
   }
 

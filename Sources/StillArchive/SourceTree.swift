@@ -25,6 +25,8 @@ public struct SourceTree: Sendable {
   public var isFrozen = true
   /// Files, counted from `root`, whose content is not taken as it is but as this makes it.
   public var rewrites: [FilePath: @Sendable ([UInt8]) throws -> [UInt8]] = [:]
+  /// Where the cluster has data checksums: what to check them against.
+  public var pageCheck: PageCheck?
 
   public init(_ kind: Kind, root: OpenFolder) {
     self.kind = kind
@@ -51,7 +53,7 @@ public struct SourceTree: Sendable {
     }
   }
 
-  var isDataDirectory: Bool {
+  public var isDataDirectory: Bool {
     if case .dataDirectory = kind { true } else { false }
   }
 }

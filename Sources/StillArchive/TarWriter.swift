@@ -55,12 +55,14 @@ public final class TarWriter {
     return checksum.finish()
   }
 
-  /// Adds a file from where `source` stands: `member.size` bytes of it.
+  /// Adds a file from where `source` stands: `member.size` bytes of it, each of which `inspect` gets
+  /// to see on the way.
   ///
   /// - Throws: `.copying` when the file is shorter or longer than that, unless changes are to be
   ///   fitted.
   public func add(
-    _ member: TarMember, from source: OpenFile, ifChanged changes: ChangingFiles = .refuse
+    _ member: TarMember, from source: OpenFile, ifChanged changes: ChangingFiles = .refuse,
+    inspect: ((UnsafeRawBufferPointer) -> Void)? = nil
   ) throws -> Checksum {
     try put(member.encodedHeader())
     var left = member.size
@@ -76,7 +78,9 @@ public final class TarWriter {
           piece[count...].initializeMemory(as: UInt8.self, repeating: 0)
           count = piece.count
         }
-        checksum.update(UnsafeRawBufferPointer(rebasing: piece[..<count]))
+        let bytes = UnsafeRawBufferPointer(rebasing: piece[..<count])
+        checksum.update(bytes)
+        inspect?(bytes)
         return count
       }
       left -= UInt64(got)

@@ -26,6 +26,8 @@ public struct UnpackOptions {
   public var linkTargets: [FilePath: [UInt8]] = [:]
   /// Folders that are left alone with everything in them, for they are filled from elsewhere.
   public var skipped: Set<FilePath> = []
+  /// Files that are checked like all others, but not made.
+  public var leftOut: Set<FilePath> = []
   public var cancellation: Cancellation?
   /// Called with every number of bytes of content; it has to be cheap.
   public var progress: (UInt64) -> Void = { _ in }
@@ -105,13 +107,14 @@ private final class Unpacker: TarSink {
   }
 
   func end() throws {
-    guard let file, let member else { return }
-    self.file = nil
+    guard let member, member.kind == .file else { return }
     if let fault = check?.finish() {
       throw StillError(
         .copying, "\(path) in \(archive) is not what was backed up: \(fault)",
         hint: "Restore from another backup; pgstill verify names every bad file of this one.")
     }
+    guard let file else { return }
+    self.file = nil
     try restorer.restore(member, file, &summary)
     try file.close()
     summary.files += 1
@@ -144,6 +147,7 @@ private final class Unpacker: TarSink {
       }
       check = try FileCheck(listed)
     }
+    if options.leftOut.contains(path) { return }
     let (folder, name) = try place()
     file = try folder.file(name, .create(permissions: 0o600))
   }

@@ -29,6 +29,7 @@ struct BackupCommand: ParsableCommand {
     observer.end()
     try output.show(BackupDocument(result))
     if let failure = result.release.failure { throw Verdict(failure) }
-    if !result.record.missing.isEmpty { throw Verdict(status: .incomplete) }
+    let isWhole = result.record.missing.isEmpty && result.record.badPages ?? [] == []
+    if !isWhole { throw Verdict(status: .incomplete) }
   }
 }

@@ -64,6 +64,10 @@ struct BackupDocument: Displayable {
       text += "skew \(Figures.milliseconds(freeze.skewMilliseconds))\n"
       text += FreezeTable.text(freeze)
     }
+    if let online = backup.online {
+      text += "in the server's backup mode from \(online.start) to \(online.stop)"
+      text += online.hadSlot ? "\n" : ", without a replication slot\n"
+    }
     text +=
       "copied \(files) files, \(ByteCount.text(bytesRead)) into \(ByteCount.text(bytesWritten)) "
     text += "(\(backup.compression)) in \(Figures.duration(copy)), "
@@ -79,6 +83,7 @@ struct BackupDocument: Displayable {
       text += "\(ByteCount.text(grown.to)) after \(Figures.duration(grown.seconds))\n"
     }
     for line in backup.missing { text += "not in the backup: \(line)\n" }
+    for bad in backup.badPages ?? [] { text += "damaged in the cluster: \(bad.text)\n" }
     return text
   }
 }

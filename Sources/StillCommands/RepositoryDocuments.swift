@@ -79,6 +79,10 @@ struct ShowDocument: Displayable {
     }
     text += "  WAL           redo \(record.wal.redo), checkpoint \(record.wal.checkpoint), "
     text += "\(record.wal.segmentsKept.count) segments\n"
+    if let online = record.online {
+      text += "  backup mode   from \(online.start) to \(online.stop)"
+      text += online.hadSlot ? "\n" : ", without a replication slot\n"
+    }
     if let freeze = record.freeze {
       text += "  freeze        \(freeze.at.iso8601), window "
       text += "\(Figures.milliseconds(freeze.windowMilliseconds)), skew "
@@ -98,6 +102,10 @@ struct ShowDocument: Displayable {
       separator: ", ")
     text += "\n"
     for line in record.missing { text += "  missing       \(line)\n" }
+    if let bad = record.badPages {
+      text += "  page checks   \(bad.isEmpty ? "every page is good" : "damaged in the cluster:")\n"
+      for bad in bad { text += "                \(bad.text)\n" }
+    }
     return text
   }
 }

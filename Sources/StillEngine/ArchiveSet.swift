@@ -16,6 +16,7 @@ final class ArchiveSet {
   private(set) var summaries: [ArchiveSummary] = []
   private(set) var manifest: [ManifestFile] = []
   private(set) var missing: [String] = []
+  private(set) var badPages: [BadPages] = []
 
   init(
     folder: OpenFolder, _ request: BackupRequest, _ run: Run
@@ -41,6 +42,7 @@ final class ArchiveSet {
     try body(archive)
     summaries.append(try archive.finish())
     manifest += archive.manifest
+    badPages += archive.badPages
     for remarks in archive.remarks {
       missing += remarks.links.map { "\($0) is a link; what it leads to is not in the backup" }
       missing += remarks.specialFiles.map { "\($0) is a socket, pipe or device" }

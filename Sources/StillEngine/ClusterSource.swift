@@ -11,6 +11,8 @@ struct ClusterSource {
   let flushed: LSN
   /// True where nothing changes anything even on what is not frozen: the server is down.
   let isStill: Bool
+  /// The server's backup mode, where the copy is made in it.
+  var online: OnlineBackup?
 
   /// A folder of the cluster, frozen if its volume is.
   func folder(_ location: Location) throws -> OpenFolder {
@@ -37,7 +39,19 @@ func withSource<Result>(
     try withFrozenSet(plan, of: cluster, request, with: provider, run) {
       try body(ClusterSource(frozen: $0, flushed: $0.lsnBefore, isStill: true))
     }
-  case .online, .shutdown:
+  case .online:
+    try withBackupMode(plan, of: cluster, run) { online in
+      guard !plan.volumes.isEmpty else {
+        let live = ClusterSource(
+          frozen: nil, flushed: online.mode.start, isStill: false, online: online)
+        return (try body(live), ReleaseReport())
+      }
+      return try withFrozenSet(plan, of: cluster, request, with: provider, run) {
+        try body(
+          ClusterSource(frozen: $0, flushed: $0.lsnBefore, isStill: false, online: online))
+      }
+    }
+  case .shutdown:
     throw StillError(.precondition, "mode \(plan.consistency.rawValue) is not there yet")
   }
 }

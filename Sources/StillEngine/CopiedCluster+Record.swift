@@ -1,5 +1,6 @@
 import StillArchive
 import StillModel
+import StillPostgres
 import StillSystem
 
 extension CopiedCluster {
@@ -14,15 +15,13 @@ extension CopiedCluster {
       ended: Clock.now(), consistency: plan.consistency, reason: plan.reason,
       server: .init(
         version: facts.versionNumber, systemIdentifier: facts.systemIdentifier,
-        timeline: control.timeline, dataDirectory: facts.dataDirectory,
+        timeline: timeline, dataDirectory: facts.dataDirectory,
         isStandby: facts.isStandby, hasDataChecksums: facts.hasDataChecksums,
         walSegmentSize: UInt64(facts.walSegmentSize)),
       tablespaces: plan.layout.tablespaces.map { .init(oid: $0.oid, target: $0.target) },
       walLink: plan.layout.walIsLinked ? plan.layout.wal.path : nil,
       freeze: source.frozen.map { freeze(plan, $0.report) },
-      wal: .init(
-        lsnBeforeFreeze: source.frozen?.lsnBefore, redo: wal.redo, checkpoint: control.checkpoint,
-        segmentsKept: wal.segments.map(\.description), segmentsLeftOut: recycledSegments),
+      online: online, wal: wal,
       compression: plan.compression,
       archives: archives.map {
         .init(
@@ -30,18 +29,8 @@ extension CopiedCluster {
           bytesRead: $0.bytesRead, bytesWritten: $0.bytesWritten, sha256: $0.sha256)
       },
       manifestSHA256: manifestSHA256, configuration: plan.configuration, missing: missing,
-      phases: phases, fillHistory: source.frozen?.watch.history ?? [],
+      badPages: badPages, phases: phases, fillHistory: source.frozen?.watch.history ?? [],
       extensions: source.frozen?.watch.extensions ?? [])
-  }
-
-  /// Files that look like segments and hold nothing that recovery needs.
-  private var recycledSegments: Int {
-    wal.leftOut.count { file in
-      switch file.reason {
-      case .recycled, .preallocated, .beforeRedo, .otherTimeline, .afterEnd: true
-      default: false
-      }
-    }
   }
 
   private func freeze(_ plan: BackupPlan, _ report: FreezeReport) -> BackupRecord.Freeze {
@@ -53,5 +42,21 @@ extension CopiedCluster {
     return .init(
       at: report.at, beganMicroseconds: report.beganMicroseconds,
       windowMilliseconds: report.window, skewMilliseconds: report.skew, volumes: volumes)
+  }
+}
+
+extension BackupRecord.WAL {
+  /// What a survey of a `pg_wal` that stands still came to.
+  init(_ wal: FrozenWAL, checkpoint: LSN, before lsn: LSN?) {
+    // Files that look like segments and hold nothing that recovery needs.
+    let recycled = wal.leftOut.count { file in
+      switch file.reason {
+      case .recycled, .preallocated, .beforeRedo, .otherTimeline, .afterEnd: true
+      default: false
+      }
+    }
+    self.init(
+      lsnBeforeFreeze: lsn, redo: wal.redo, checkpoint: checkpoint,
+      segmentsKept: wal.segments.map(\.description), segmentsLeftOut: recycled)
   }
 }

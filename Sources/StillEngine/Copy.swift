@@ -7,12 +7,15 @@ import SystemPackage
 
 /// What a copy came to; with the plan and the freeze it makes the backup's record.
 struct CopiedCluster {
-  var control: ControlFile
-  var wal: FrozenWAL
+  /// Of the last checkpoint.
+  var timeline: UInt32
+  var online: BackupRecord.Online?
+  var wal: BackupRecord.WAL
   var archives: [ArchiveSummary]
   var manifestSHA256: String
   /// What somebody may miss in the backup, each with the reason.
   var missing: [String]
+  var badPages: [BadPages]?
   /// After the last byte was read.
   var fills: [SnapshotFill]
 }
@@ -25,6 +28,9 @@ func copy(
   _ source: ClusterSource, of cluster: LiveCluster, _ plan: BackupPlan, _ request: BackupRequest,
   into partial: OpenFolder, _ run: Run
 ) throws -> CopiedCluster {
+  if let online = source.online {
+    return try online.copy(source, of: cluster, plan, request, into: partial, run)
+  }
   let archives = ArchiveSet(folder: partial, request, run)
   let data = try DataDirectory.inspect(source.folder(plan.layout.dataDirectory))
   try requireSameCluster(data, cluster)
@@ -61,12 +67,14 @@ func copy(
   let fills = try source.frozen?.watch.look().map(\.fill) ?? []
   try run.cancellation.checkpoint()
   return CopiedCluster(
-    control: data.control, wal: wal, archives: archives.summaries,
+    timeline: data.control.timeline,
+    wal: .init(wal, checkpoint: data.control.checkpoint, before: source.frozen?.lsnBefore),
+    archives: archives.summaries,
     manifestSHA256: manifestSHA256, missing: missing, fills: fills)
 }
 
 /// The frozen files have to be those that the server serves.
-private func requireSameCluster(_ data: DataDirectory, _ cluster: LiveCluster) throws {
+func requireSameCluster(_ data: DataDirectory, _ cluster: LiveCluster) throws {
   guard data.control.systemIdentifier == cluster.facts.systemIdentifier else {
     throw StillError(
       .copying,
@@ -78,7 +86,16 @@ private func requireSameCluster(_ data: DataDirectory, _ cluster: LiveCluster) t
 
 /// A tablespace that came or went between the plan and the freeze is not in the set.
 private func requireSameTablespaces(_ data: DataDirectory, _ layout: ClusterLayout) throws {
-  let links = try data.folder.folder("pg_tblspc")
+  try requireSameTablespaces(data.folder, layout, "just before the freeze")
+}
+
+/// The links of a data directory have to be those that the plan was made for.
+///
+/// - Parameter when: they may have changed, for the message.
+func requireSameTablespaces(
+  _ dataDirectory: OpenFolder, _ layout: ClusterLayout, _ when: String
+) throws {
+  let links = try dataDirectory.folder("pg_tblspc")
   var frozen: [UInt32: String] = [:]
   for name in try links.names() {
     guard let oid = UInt32(name.string), try links.metadata(of: name).kind == .link else {
@@ -88,17 +105,17 @@ private func requireSameTablespaces(_ data: DataDirectory, _ layout: ClusterLayo
   }
   let planned = Dictionary(uniqueKeysWithValues: layout.tablespaces.map { ($0.oid, $0.target) })
   guard frozen == planned else {
-    let changed = Set(frozen.keys).symmetricDifference(planned.keys).sorted()
+    let changed = Set(frozen.keys).union(planned.keys).filter { frozen[$0] != planned[$0] }.sorted()
     throw StillError(
       .copying,
-      "tablespaces were created, dropped or moved just before the freeze: "
+      "tablespaces were created, dropped or moved \(when): "
         + changed.map(String.init).joined(separator: ", "),
       hint: "Run the backup again.")
   }
 }
 
 /// The data directory, and each tablespace by its OID.
-private func sourceTrees(
+func sourceTrees(
   _ data: DataDirectory, _ source: ClusterSource, _ layout: ClusterLayout
 ) throws -> [(name: String, tree: SourceTree)] {
   let exclusions = Exclusions(
@@ -128,7 +145,7 @@ private func dataTree(
 
 /// Files of configuration are copied as they are now: they are not on the frozen volumes, or need
 /// not be. Their names in the archive are their paths without the leading slash.
-private func addConfiguration(_ files: [String], to archive: ArchiveWriter) throws -> [String] {
+func addConfiguration(_ files: [String], to archive: ArchiveWriter) throws -> [String] {
   var missing: [String] = []
   for file in files {
     do {
@@ -143,7 +160,7 @@ private func addConfiguration(_ files: [String], to archive: ArchiveWriter) thro
 }
 
 /// How much there is to read of a tree, in bytes.
-private func contentSize(of tree: SourceTree, _ cancellation: Cancellation) throws -> UInt64 {
+func contentSize(of tree: SourceTree, _ cancellation: Cancellation) throws -> UInt64 {
   var bytes: UInt64 = 0
   _ = try TreeWalk.run(tree, cancellation: cancellation) { entry in
     if case .file = entry.kind { bytes += entry.metadata.size }

@@ -7,6 +7,7 @@ import SystemPackage
 struct LiveCluster {
   let directory: DataDirectory
   let session: Session
+  private let target: ConnectionTarget
   let facts: ServerFacts
   let layout: ClusterLayout
 
@@ -19,12 +20,21 @@ struct LiveCluster {
         .precondition, "no server is running on \(path)",
         hint: "Start it (pg_ctl start, or its systemd unit), or give another --pgdata.")
     }
-    let session = try Session.open(ConnectionTarget(postmaster: postmaster))
+    let target = ConnectionTarget(postmaster: postmaster)
+    let session = try Session.open(target)
     // First the rights, for without them the server does not even say what it serves.
     let facts = try session.facts()
     try session.requireServing(directory)
     let layout = try discovery.layout(of: path)
-    return LiveCluster(directory: directory, session: session, facts: facts, layout: layout)
+    return LiveCluster(
+      directory: directory, session: session, target: target, facts: facts, layout: layout)
+  }
+
+  /// Another session with the same server.
+  func newSession() throws -> Session {
+    let session = try Session.open(target)
+    try session.requireServing(directory)
+    return session
   }
 
   /// The cluster's folder in the repository, where none is named: `cluster_name`, which Debian sets

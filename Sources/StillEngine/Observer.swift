@@ -16,7 +16,7 @@ public protocol Observer: Sendable {
 
 /// The steps of every job, as they are called everywhere.
 public enum Phase: String, Sendable, Codable, CaseIterable {
-  case discover, plan, prepare, freeze, copy, publish, release
+  case discover, plan, begin, prepare, freeze, copy, publish, release
   case locate, unpack, settle
   case verify
 }
@@ -27,6 +27,7 @@ extension Phase {
     switch self {
     case .discover: "discovering the cluster"
     case .plan: "planning"
+    case .begin: "beginning backup mode"
     case .prepare: "preparing snapshots"
     case .freeze: "freezing"
     case .copy: "copying"

@@ -1,5 +1,6 @@
 import StillArchive
 import StillModel
+import StillPostgres
 import StillSystem
 import StillVolumes
 import SystemPackage
@@ -42,6 +43,7 @@ extension BackupPlan {
     let history = FillHistory(of: try? Repository.open(request.repository).cluster(name))
     let freezable = try Freezable(cluster.layout, for: request, history, with: provider)
     let choice = try Choice.make(request.consistency, freezable)
+    if choice.consistency == .online { try BackupMode.requirePossible(cluster.facts) }
     return BackupPlan(
       id: RunID(at: Clock.now()), cluster: name,
       repository: request.repository.appending(name).string, consistency: choice.consistency,

@@ -61,6 +61,11 @@ final class RestoreJob {
     for tablespace in plan.tablespaces {
       options.linkTargets[FilePath("pg_tblspc/\(tablespace.oid)")] = FilePath(tablespace.new).bytes
     }
+    // A server that finds this file makes every link anew, to where it led in the old cluster
+    // (read_tablespace_map of xlogrecovery.c). The links are right as they are.
+    if plan.tablespaces.contains(where: { $0.new != $0.old }) {
+      options.leftOut.insert("tablespace_map")
+    }
     try unpack("base", into: target, options)
     if let path = plan.configurationFolder, archiveName("config") != nil {
       try unpack("config", into: makeFolder(FilePath(path)), UnpackOptions())

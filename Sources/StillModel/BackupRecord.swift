@@ -110,6 +110,22 @@ public struct BackupRecord: Hashable, Sendable, Codable {
     }
   }
 
+  /// Between the server's begin and end of the backup.
+  public struct Online: Hashable, Sendable, Codable {
+    /// Recovery begins here.
+    public var start: LSN
+    /// A restored server is consistent from here on.
+    public var stop: LSN
+    /// Whether a replication slot kept the WAL of that time from recycling.
+    public var hadSlot: Bool
+
+    public init(start: LSN, stop: LSN, hadSlot: Bool) {
+      self.start = start
+      self.stop = stop
+      self.hadSlot = hadSlot
+    }
+  }
+
   public struct Archive: Hashable, Sendable, Codable {
     public var name: String
     public var files: Int
@@ -188,6 +204,8 @@ public struct BackupRecord: Hashable, Sendable, Codable {
   public var walLink: String?
   /// Nil where nothing was frozen.
   public var freeze: Freeze?
+  /// Nil in every other mode.
+  public var online: Online?
   public var wal: WAL
   public var compression: String
   public var archives: [Archive]
@@ -195,6 +213,8 @@ public struct BackupRecord: Hashable, Sendable, Codable {
   public var configuration: [String]
   /// What is not in the backup though somebody may miss it, each with the reason.
   public var missing: [String]
+  /// Files with damaged pages, which are in the backup as they are; nil where no page was checked.
+  public var badPages: [BadPages]?
   public var phases: [Phase]
   public var fillHistory: [FillSample]
   /// Nil in records from before there were any.
@@ -203,9 +223,9 @@ public struct BackupRecord: Hashable, Sendable, Codable {
   public init(
     id: RunID, cluster: String, pgstillVersion: String, began: CalendarTime, ended: CalendarTime,
     consistency: Consistency, reason: String, server: Server, tablespaces: [TablespaceEntry],
-    walLink: String?, freeze: Freeze?, wal: WAL, compression: String, archives: [Archive],
-    manifestSHA256: String, configuration: [String], missing: [String], phases: [Phase],
-    fillHistory: [FillSample], extensions: [Extension]
+    walLink: String?, freeze: Freeze?, online: Online?, wal: WAL, compression: String,
+    archives: [Archive], manifestSHA256: String, configuration: [String], missing: [String],
+    badPages: [BadPages]?, phases: [Phase], fillHistory: [FillSample], extensions: [Extension]
   ) {
     self.id = id
     self.cluster = cluster
@@ -218,12 +238,14 @@ public struct BackupRecord: Hashable, Sendable, Codable {
     self.tablespaces = tablespaces
     self.walLink = walLink
     self.freeze = freeze
+    self.online = online
     self.wal = wal
     self.compression = compression
     self.archives = archives
     self.manifestSHA256 = manifestSHA256
     self.configuration = configuration
     self.missing = missing
+    self.badPages = badPages
     self.phases = phases
     self.fillHistory = fillHistory
     self.extensions = extensions

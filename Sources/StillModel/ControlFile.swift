@@ -58,6 +58,8 @@ public struct ControlFile: Hashable, Sendable, Codable {
   public var minimumRecoveryTimeline: UInt32
   /// Bytes of a page of a relation.
   public var blockSize: UInt32
+  /// Pages of a file of a relation; what is beyond lies in the next file, `16384.1`.
+  public var blocksPerFile: UInt32
   /// Bytes of a page of WAL.
   public var walBlockSize: UInt32
   /// Bytes of a WAL segment.
@@ -108,6 +110,7 @@ public struct ControlFile: Hashable, Sendable, Codable {
     minimumRecoveryPoint = minimum == 0 ? nil : LSN(minimum)
     minimumRecoveryTimeline = bytes.littleEndian(at: anchor - 64)
     blockSize = bytes.littleEndian(at: anchor + 8)
+    blocksPerFile = bytes.littleEndian(at: anchor + 12)
     walBlockSize = bytes.littleEndian(at: anchor + 16)
     walSegmentSize = bytes.littleEndian(at: anchor + 20)
     checksumVersion = bytes.littleEndian(at: anchor + 44)
@@ -132,7 +135,7 @@ public struct ControlFile: Hashable, Sendable, Codable {
 
   /// Where the checksum stands, which is the structure's last field: at the only offset whose number
   /// is the checksum of everything before it.
-  private static func checksumOffset(_ bytes: [UInt8]) -> Int? {
+  static func checksumOffset(_ bytes: [UInt8]) -> Int? {
     var checksum: UInt32 = 0xFFFF_FFFF
     for offset in 0...(largestStructure - 4) {
       // Version 11 has some 280 bytes; a match far before that would be chance.
@@ -144,6 +147,13 @@ public struct ControlFile: Hashable, Sendable, Codable {
         ^ (checksum >> 8)
     }
     return nil
+  }
+
+  /// The checksum that belongs behind these bytes.
+  static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
+    ~bytes.reduce(0xFFFF_FFFF) { checksum, byte in
+      castagnoli[Int(UInt8(truncatingIfNeeded: checksum) ^ byte)] ^ (checksum >> 8)
+    }
   }
 
   /// Where `floatFormat` stands. From 11 to 18 `minRecoveryPoint` and its followers kept their distance

@@ -13,15 +13,18 @@ public struct RelationFileName: Hashable, Sendable {
 
   public var relation: UInt32
   public var fork: Fork
+  /// Which of the files that hold the fork: a relation of more than 1 GiB has several.
+  public var segment: UInt32
 
   /// nil for every other name.
   public init?(_ name: [UInt8]) {
     var rest = name[...]
     guard let relation = RelationFileName.number(&rest),
-      let fork = RelationFileName.forkAndSegment(rest)
+      let (fork, segment) = RelationFileName.forkAndSegment(rest)
     else { return nil }
     self.relation = relation
     self.fork = fork
+    self.segment = segment
   }
 
   /// Whether it is a relation of a session's temporary table: `t3_16384`
@@ -63,7 +66,7 @@ public struct RelationFileName: Hashable, Sendable {
   }
 
   /// Reads `[_fork][.segment]` up to the end.
-  private static func forkAndSegment(_ text: ArraySlice<UInt8>) -> Fork? {
+  private static func forkAndSegment(_ text: ArraySlice<UInt8>) -> (Fork, UInt32)? {
     var rest = text
     var fork = Fork.main
     if rest.first == UInt8(ascii: "_") {
@@ -74,10 +77,12 @@ public struct RelationFileName: Hashable, Sendable {
       fork = named
       rest = rest[name.endIndex...]
     }
+    var segment: UInt32 = 0
     if rest.first == UInt8(ascii: ".") {
       rest.removeFirst()
-      guard number(&rest) != nil else { return nil }
+      guard let number = number(&rest) else { return nil }
+      segment = number
     }
-    return rest.isEmpty ? fork : nil
+    return rest.isEmpty ? (fork, segment) : nil
   }
 }

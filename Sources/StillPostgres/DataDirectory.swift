@@ -57,11 +57,17 @@ public struct DataDirectory: Sendable {
   /// A running server rewrites it in place, and a reader may see half of a write (PostgreSQL's own
   /// `get_controlfile` tries again for that reason), so a wrong checksum is believed the fifth time.
   public static func readControlFile(_ folder: OpenFolder) throws -> ControlFile {
+    try ControlFile(bytes: readControlBytes(folder))
+  }
+
+  /// The same, as it lies there: bytes that are a control file.
+  public static func readControlBytes(_ folder: OpenFolder) throws -> [UInt8] {
     let attempts = 5
     for attempt in 1...attempts {
       let bytes = try folder.file("global/pg_control").readAll(limit: 64 << 10)
       do {
-        return try ControlFile(bytes: bytes)
+        _ = try ControlFile(bytes: bytes)
+        return bytes
       } catch  where attempt < attempts {
         usleep(10_000)
       }

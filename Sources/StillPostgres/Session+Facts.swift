@@ -120,7 +120,8 @@ extension Session {
     return timeline
   }
 
-  private func tablespaces() throws -> [ServerFacts.TablespaceEntry] {
+  /// The tablespaces outside the data directory, as the catalog has them.
+  public func tablespaces() throws -> [ServerFacts.TablespaceEntry] {
     // 1663 and 1664 are pg_default and pg_global (src/include/catalog/pg_tablespace.dat).
     try query(
       """

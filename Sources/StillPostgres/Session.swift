@@ -1,6 +1,7 @@
 import CLibPQ
 import Glibc
 import StillModel
+import StillSystem
 
 /// One connection to a server, used by one thread at a time: calls block that thread, so give it one
 /// that may wait. Only `canceller` may be used from other threads.
@@ -12,6 +13,8 @@ public final class Session {
   private var isOpen = true
   private let collected: NoticeBox
   public let canceller: Canceller
+  /// Ends the statement under way when it is given; it then throws the reason.
+  public var cancellation: Cancellation?
   /// `server_version_num`: 150018 is 15.18.
   public let versionNumber: Int
 
@@ -70,6 +73,26 @@ public final class Session {
     }
     guard isOpen else { return "a closed connection" }
     return "\(text(PQhost(connection))) port \(text(PQport(connection)))"
+  }
+
+  /// For whoever waits for the connection's end; not for reading.
+  var socket: Int32 { isOpen ? PQsocket(connection) : -1 }
+
+  /// Why the connection has ended; nil while it stands, as far as is known here. Sends nothing: it
+  /// looks at what the server sent last.
+  public func loss() -> StillError? {
+    guard isOpen else { return ServerRefusal(code: nil, message: "the session is closed").error }
+    // A server that ends a session says why before it closes; that makes the first step, and the end
+    // of the stream the second.
+    _ = PQconsumeInput(connection)
+    _ = PQisBusy(connection)
+    guard PQconsumeInput(connection) == 0 || PQstatus(connection) == CONNECTION_BAD else {
+      return nil
+    }
+    guard let word = notices.last(where: { ["FATAL", "PANIC"].contains($0.severity) }) else {
+      return connectionLost.error
+    }
+    return ServerRefusal(code: word.code, message: word.message).error
   }
 
   deinit { close() }
@@ -205,6 +228,7 @@ public final class Session {
     if let refusal {
       if refusal.code == "57014" {
         if canceller.isCancelled { throw cancelled }
+        try cancellation?.checkpoint()
         if patience.isInterrupted, let limit {
           throw StillError(.postgres, "the server did not finish within \(limit): \(shown(sql))")
         }
@@ -260,7 +284,7 @@ public final class Session {
       }
       return
     }
-    if canceller.isCancelled {
+    if canceller.isCancelled || cancellation?.isCancelled == true {
       patience.isInterrupted = true
       // Once more: the first request may have come before the query did.
       canceller.interrupt()

@@ -6,6 +6,8 @@ public final class RestoredServer {
   private let cluster: ThrowAwayCluster
   private let dataDirectory: FilePath
   private let place: TestFolder
+  /// Where its socket is.
+  public var socketFolder: FilePath { place.path }
   /// What it said since it was started.
   public let log: FilePath
 

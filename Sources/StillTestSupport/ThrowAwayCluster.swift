@@ -35,16 +35,8 @@ public final class ThrowAwayCluster: @unchecked Sendable {
     isStarted: Bool = true
   ) throws {
     self.programs = try programs ?? ThrowAwayCluster.findPrograms()
-    var template = Array("/tmp/still-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw Trouble("mkdtemp: errno \(errno)") }
-    folder = FilePath(platformString: template)
-    let isRoot = geteuid() == 0
-    owner = isRoot ? "postgres" : ProcessInfo.processInfo.userName
-    if isRoot {
-      guard let entry = getpwnam(owner) else { throw Trouble("there is no user \(owner)") }
-      chown(folder.string, entry.pointee.pw_uid, entry.pointee.pw_gid)
-    }
-    chmod(folder.string, 0o755)
+    owner = ThrowAwayCluster.standardOwner
+    folder = try ThrowAwayCluster.makeFolder(owner)
     (watcher, leash) = try ThrowAwayCluster.startWatcher(folder, self.programs)
 
     try run(
@@ -61,6 +53,51 @@ public final class ThrowAwayCluster: @unchecked Sendable {
     all.merge(settings) { $1 }
     try append(all)
     if isStarted { try start() }
+  }
+
+  /// Makes a standby of a cluster, and starts it; it streams.
+  ///
+  /// - Parameters:
+  ///   - primary: which has to run for as long as the standby shall follow it.
+  ///   - settings: for postgresql.conf, beside the primary's.
+  ///   - tablespaces: those of the primary; the standby has each in a folder of its own.
+  public init(
+    standbyOf primary: ThrowAwayCluster, settings: [String: String] = [:],
+    tablespaces: [FilePath] = []
+  ) throws {
+    programs = primary.programs
+    owner = primary.owner
+    folder = try ThrowAwayCluster.makeFolder(owner)
+    (watcher, leash) = try ThrowAwayCluster.startWatcher(folder, programs)
+    let places = tablespaces.enumerated().flatMap { index, old in
+      ["--tablespace-mapping", "\(old)=\(folder)/space-\(index)"]
+    }
+    try run(
+      "pg_basebackup",
+      [
+        "-D", dataDirectory.string, "-R", "-X", "stream", "-c", "fast", "-h",
+        primary.folder.string, "-p", "\(primary.port)", "-U", owner,
+      ] + places)
+    var all = ["unix_socket_directories": "'\(folder)'"]
+    all.merge(settings) { $1 }
+    try append(all)
+    try start()
+  }
+
+  private static var standardOwner: String {
+    geteuid() == 0 ? "postgres" : ProcessInfo.processInfo.userName
+  }
+
+  private static func makeFolder(_ owner: String) throws -> FilePath {
+    var template = Array("/tmp/still-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { throw Trouble("mkdtemp: errno \(errno)") }
+    let folder = FilePath(platformString: template)
+    if geteuid() == 0 {
+      guard let entry = getpwnam(owner) else { throw Trouble("there is no user \(owner)") }
+      chown(folder.string, entry.pointee.pw_uid, entry.pointee.pw_gid)
+    }
+    chmod(folder.string, 0o755)
+    return folder
   }
 
   deinit {

@@ -45,6 +45,30 @@ import Testing
     #expect(control.minimumRecoveryPoint != nil)
   }
 
+  @Test func aPoisonedOneDiffersInTheCheckpointOnly() throws {
+    let cluster = try ThrowAwayCluster(isStarted: false)
+    let good = try bytes(cluster)
+    let poisoned = try ControlFile.poisoned(good)
+    #expect(poisoned.count == good.count)
+    // Eight bytes of the checkpoint's position, four of the checksum.
+    #expect(zip(good, poisoned).count { $0 != $1 } <= 12)
+    let before = try printed(cluster)
+    let file = try OpenFolder.open(cluster.dataDirectory)
+      .file("global/pg_control", .update(permissions: 0o600))
+    try file.writeAll(poisoned)
+    try file.close()
+    let after = try printed(cluster)
+    #expect(after["Latest checkpoint location"] == "DEADBEEF/DEADBEEF")
+    #expect(try ControlFile(bytes: poisoned).checkpoint == ControlFile.nowhere)
+    let changed = before.keys.filter { before[$0] != after[$0] }
+    #expect(changed == ["Latest checkpoint location"], "and the checksum is right")
+    // XRecOffIsValid: a server looks for a record there, and does not take the file for damaged.
+    #expect(ControlFile.nowhere.position % 8192 >= UInt64(WALPageHeader.shortSize))
+    var torn = good
+    torn[40] ^= 1
+    #expect(throws: StillError.self) { try ControlFile.poisoned(torn) }
+  }
+
   private func expectSame(_ cluster: ThrowAwayCluster) throws {
     let control = try ControlFile(bytes: bytes(cluster))
     let printed = try printed(cluster)

@@ -65,3 +65,7 @@ unsigned int still_minor(dev_t device);
 
 /// CRC-32C (Castagnoli) as PostgreSQL computes it, continued from `crc` (begin with 0).
 uint32_t still_crc32c(uint32_t crc, const void *bytes, size_t count);
+
+/// The checksum that PostgreSQL keeps in the header of a page of `size` bytes, the block number of
+/// its relation mixed in; what the header holds now does not matter.
+uint16_t still_page_checksum(const void *page, size_t size, uint32_t block);

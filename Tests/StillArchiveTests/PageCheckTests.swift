@@ -1,0 +1,172 @@
+import StillModel
+import StillPostgres
+import StillSystem
+import StillTestSupport
+import SystemPackage
+import Testing
+
+@testable import StillArchive
+
+/// The pages are PostgreSQL's own: a stopped cluster with data checksums.
+@Suite struct PageCheckTests {
+  let cluster: ThrowAwayCluster
+  let check: PageCheck
+  /// A table of a few hundred pages.
+  let table: FilePath
+  static let far = LSN(.max)
+
+  init() throws {
+    cluster = try ThrowAwayCluster(initdb: ["--data-checksums"])
+    table = FilePath(
+      try cluster.sql(
+        "CREATE TABLE t AS SELECT i, repeat('x', 500) FROM generate_series(1, 4000) AS i",
+        "VACUUM t", "SELECT pg_relation_filepath('t')"))
+    try cluster.stop()
+    check = PageCheck(
+      start: PageCheckTests.far, try DataDirectory.open(cluster.dataDirectory).control)
+  }
+
+  private func bytes(_ path: FilePath) throws -> [UInt8] {
+    try OpenFile.open(cluster.dataDirectory.pushing(path)).readAll()
+  }
+
+  private func pages(_ path: FilePath) throws -> [[UInt8]] {
+    let all = try bytes(path)
+    return stride(from: 0, to: all.count, by: 8192).map { Array(all[$0..<$0 + 8192]) }
+  }
+
+  private func verdict(_ page: [UInt8], _ block: Int, _ check: PageCheck) -> PageCheck.Verdict {
+    page.withUnsafeBytes { check.verdict($0, block: UInt32(block)) }
+  }
+
+  /// Lets a file pass by in pieces.
+  private func inspect(_ content: [UInt8], as name: FilePath, _ check: PageCheck, pieces: [Int])
+    throws -> [UInt32]
+  {
+    let place = try TestFolder(on: .memory)
+    let file = try OpenFolder.open(place.path).file("file", .update(permissions: 0o600))
+    try file.writeAll(content)
+    let inspector = try #require(check.inspector(of: name, file))
+    var (offset, turn) = (0, 0)
+    while offset < content.count {
+      let count = min(pieces[turn % pieces.count], content.count - offset)
+      content[offset..<offset + count].withUnsafeBytes { inspector.take($0) }
+      offset += count
+      turn += 1
+    }
+    return inspector.bad
+  }
+
+  @Test func everyPageOfTheClusterIsGood() throws {
+    #expect(check.pageSize == 8192)
+    #expect(check.pagesPerFile == 131072)
+    let files = try Tool.demand("find", cluster.dataDirectory.string, "-type", "f")
+    var (good, relations) = (0, 0)
+    for line in files.split(separator: "\n") {
+      let path = try #require(FilePath(String(line)).relative(to: cluster.dataDirectory))
+      let file = try OpenFile.open(FilePath(String(line)))
+      guard check.inspector(of: path, file) != nil else { continue }
+      relations += 1
+      for (block, page) in try pages(path).enumerated() {
+        #expect(verdict(page, block, check) == .good, "\(path) \(block)")
+        good += 1
+      }
+    }
+    #expect(relations > 800)
+    #expect(good > 3000)
+  }
+
+  @Test func aPageThatIsNotItselfIsBad() throws {
+    let page = try pages(table)[3]
+    #expect(verdict(page, 3, check) == .good)
+    #expect(verdict(page, 4, check) == .bad, "at another place")
+    for offset in [0, 8, 10, 11, 12, 14, 127, 128, 4096, 8191] {
+      var damaged = page
+      damaged[offset] ^= 1
+      #expect(verdict(damaged, 3, check) == .bad, "byte \(offset)")
+    }
+  }
+
+  @Test func newPagesAreZeros() {
+    var page = [UInt8](repeating: 0, count: 8192)
+    #expect(verdict(page, 3, check) == .good)
+    page[5000] = 1
+    #expect(verdict(page, 3, check) == .bad)
+  }
+
+  @Test func whatWasChangedSinceTheStartIsNotJudged() throws {
+    var page = try pages(table)[3]
+    let (high, low): (UInt32, UInt32) = page.withUnsafeBytes {
+      (
+        $0.loadUnaligned(fromByteOffset: 0, as: UInt32.self),
+        $0.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
+      )
+    }
+    let lsn = UInt64(high) << 32 | UInt64(low)
+    page[5000] ^= 1
+    var check = check
+    check.start = LSN(lsn)
+    #expect(verdict(page, 3, check) == .changed)
+    check.start = LSN(lsn + 1)
+    #expect(verdict(page, 3, check) == .bad)
+  }
+
+  @Test(
+    "Pages are found in pieces of any size",
+    arguments: [[8192], [4 << 20], [512], [7680, 512, 9000], [1, 8191, 3], [100_000]])
+  func pieces(_ pieces: [Int]) throws {
+    var content = try bytes(table)
+    #expect(try inspect(content, as: table, check, pieces: pieces) == [])
+    content[2 * 8192 + 77] ^= 4
+    content[9 * 8192] ^= 4
+    content += [1, 2, 3]
+    #expect(try inspect(content, as: table, check, pieces: pieces) == [2, 9])
+  }
+
+  @Test func blocksAreCountedOverTheFilesOfARelation() throws {
+    var check = check
+    check.pagesPerFile = 4
+    let all = try bytes(table)
+    let second = FilePath(table.string + ".1")
+    let content = Array(all[4 * 8192..<8 * 8192])
+    #expect(try inspect(content, as: second, check, pieces: [8192]) == [])
+    #expect(try inspect(content, as: table, check, pieces: [8192]) == [0, 1, 2, 3])
+    var damaged = content
+    damaged[8192] ^= 1
+    #expect(try inspect(damaged, as: second, check, pieces: [8192]) == [5])
+  }
+
+  @Test func aPageThatIsGoodTheSecondTimeIsGood() throws {
+    let place = try TestFolder(on: .memory)
+    let file = try OpenFolder.open(place.path).file("file", .update(permissions: 0o600))
+    let content = try bytes(table)
+    try file.writeAll(content)
+    let inspector = try #require(check.inspector(of: table, file))
+    // Half of it from before a write.
+    var torn = content
+    torn.replaceSubrange(8192 + 4096..<2 * 8192, with: [UInt8](repeating: 7, count: 4096))
+    torn.withUnsafeBytes { inspector.take($0) }
+    #expect(inspector.bad == [])
+    // Cut off since it was read.
+    try file.truncate(to: 8192)
+    let other = try #require(check.inspector(of: table, file))
+    torn.withUnsafeBytes { other.take($0) }
+    #expect(other.bad == [])
+  }
+
+  @Test func onlyRelationsAreChecked() throws {
+    let file = try OpenFile.open(cluster.dataDirectory.pushing(table))
+    for name in [
+      "global/pg_control", "base/5/pg_filenode.map", "PG_VERSION", "base/5/PG_VERSION",
+      "pg_xact/0000", "pg_multixact/offsets/0000", "16384", "base/5/t3_16384",
+    ] {
+      #expect(check.inspector(of: FilePath(name), file) == nil, "\(name)")
+    }
+    for name in [
+      "global/1262", "base/5/16384", "base/5/16384_fsm", "base/5/16384_vm.2", "base/5/16384_init",
+      "pg_tblspc/16402/PG_15_202209061/5/16403",
+    ] {
+      #expect(check.inspector(of: FilePath(name), file) != nil, "\(name)")
+    }
+  }
+}
