@@ -6,10 +6,12 @@
 #include <linux/mount.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <unistd.h>
 
 enum { MAX_DESCRIPTORS = 16 };
@@ -21,7 +23,7 @@ int still_openat(int folder, const char *name, int flags, mode_t mode) {
 int still_open_direct(const char *path) { return open(path, O_WRONLY | O_DIRECT | O_CLOEXEC); }
 
 pid_t still_spawn(const char *path, char *const argv[], char *const environment[], int input,
-                  int socket) {
+                  int output, int socket, int own_session) {
   int failure[2];
   if (pipe2(failure, O_CLOEXEC) != 0) return -1;
   sigset_t all, before;
@@ -31,15 +33,18 @@ pid_t still_spawn(const char *path, char *const argv[], char *const environment[
   pid_t child = fork();
   if (child == 0) {
     for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
-    setpgid(0, 0);
+    if (own_session) setsid();
+    else setpgid(0, 0);
     // Out of the way first: each may have one of the numbers that are given out below.
     int kept = socket < 0 ? -1 : fcntl(socket, F_DUPFD, 10);
     int fed = input < 0 ? -1 : fcntl(input, F_DUPFD, 10);
+    int told = output < 0 ? -1 : fcntl(output, F_DUPFD, 10);
     int pipe_end = fcntl(failure[1], F_DUPFD, 10);
     int reason = 0;
     close(3);
     if ((socket >= 0 && (kept < 0 || dup3(kept, 3, 0) < 0)) ||
-        (input >= 0 && (fed < 0 || dup2(fed, 0) < 0)) || pipe_end < 0 ||
+        (input >= 0 && (fed < 0 || dup2(fed, 0) < 0)) ||
+        (output >= 0 && (told < 0 || dup2(told, 1) < 0 || dup2(told, 2) < 0)) || pipe_end < 0 ||
         dup3(pipe_end, 4, O_CLOEXEC) < 0)
       reason = errno;
     if (reason == 0) {
@@ -161,6 +166,13 @@ int still_mount_detached(const char *kind, const char *source, int nouuid, char 
   close(context);
   errno = saved;
   return root;
+}
+
+int still_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+
+void still_log(int is_error, const char *text) {
+  openlog("pgstill", LOG_PID, LOG_DAEMON);
+  syslog(is_error ? LOG_ERR : LOG_NOTICE, "%s", text);
 }
 
 int still_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }

@@ -23,6 +23,7 @@ struct PlanDocument: Displayable {
       ])
     }
     if !plan.volumes.isEmpty { text += table.text }
+    if let stopping = plan.stopping { text += "downtime: \(stopping.sentence)\n" }
     for advice in plan.advice { text += "not frozen: \(advice)\n" }
     for tablespace in plan.layout.tablespaces {
       text += "tablespace \(tablespace.oid): \(tablespace.target)\n"
@@ -58,6 +59,11 @@ struct BackupDocument: Displayable {
   var text: String {
     let copy = max(seconds["copy"] ?? 0, 0.001)
     var text = "published \(path)\n"
+    if let downtime = backup.downtime {
+      text +=
+        "the server was down for \(Figures.duration(downtime.seconds)), of which its stop took "
+      text += "\(Figures.duration(downtime.stopSeconds)); it was proved to run by a query\n"
+    }
     if let freeze = backup.freeze {
       text += "froze \(freeze.volumes.count) volumes at \(freeze.at.iso8601): "
       text += "window \(Figures.milliseconds(freeze.windowMilliseconds)), "

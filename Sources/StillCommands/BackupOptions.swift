@@ -2,6 +2,7 @@ import ArgumentParser
 import StillArchive
 import StillEngine
 import StillModel
+import StillPostgres
 import StillSystem
 import SystemPackage
 
@@ -66,7 +67,32 @@ struct BackupOptions: ParsableArguments {
       "Allow a repository on a volume that is being snapshotted; writing there fills the snapshot.")
   var allowRepoOnOrigin = false
 
+  @Option(
+    help: ArgumentHelp(
+      "For --consistency shutdown: seconds that the server may take to stop. It is never killed.",
+      valueName: "seconds"))
+  var stopTimeout = 60.0
+
+  @Option(
+    help: ArgumentHelp(
+      "For --consistency shutdown: what stops the server, in place of its systemd unit, "
+        + "pg_ctlcluster or pg_ctl. Run by /bin/sh -c as the owner of the cluster; has to come back "
+        + "when the server is down. Wants --start-command too.", valueName: "command"))
+  var stopCommand: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "What starts the server again, run in the same way. It has to send the server's output "
+        + "somewhere.", valueName: "command"))
+  var startCommand: String?
+
   func validate() throws {
+    guard (stopCommand == nil) == (startCommand == nil) else {
+      throw ValidationError("--stop-command and --start-command go together.")
+    }
+    guard (1...86400).contains(stopTimeout) else {
+      throw ValidationError("--stop-timeout wants 1 to 86400 seconds.")
+    }
     if let jobs, !(1...256).contains(jobs) { throw ValidationError("--jobs wants 1 to 256.") }
     if let rateLimit, rateLimit.bytes == 0 { throw ValidationError("--rate-limit wants a size.") }
     guard (50...95).contains(extendAt.percent) else {
@@ -90,6 +116,10 @@ struct BackupOptions: ParsableArguments {
     request.rateLimit = rateLimit?.bytes
     request.freezeDeadline = freezeDeadline
     request.allowsRepositoryOnOrigin = allowRepoOnOrigin
+    request.stopTimeout = stopTimeout
+    if let stopCommand, let startCommand {
+      request.serverCommands = ServerCommands(stop: stopCommand, start: startCommand)
+    }
     return request
   }
 }

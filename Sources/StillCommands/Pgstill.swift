@@ -18,7 +18,7 @@ public struct Pgstill: ParsableCommand {
     subcommands: [
       CheckCommand.self, BackupCommand.self, ListCommand.self, ShowCommand.self,
       VerifyCommand.self, RestoreCommand.self, StatusCommand.self, ReleaseCommand.self,
-      BrokerCommand.self,
+      BrokerCommand.self, SentinelCommand.self,
     ])
 
   public init() {}

@@ -83,6 +83,10 @@ struct ShowDocument: Displayable {
       text += "  backup mode   from \(online.start) to \(online.stop)"
       text += online.hadSlot ? "\n" : ", without a replication slot\n"
     }
+    if let downtime = record.downtime {
+      text += "  downtime      \(Figures.duration(downtime.seconds)), of which stopping "
+      text += "\(Figures.duration(downtime.stopSeconds)); stopped with \(downtime.stoppedWith)\n"
+    }
     if let freeze = record.freeze {
       text += "  freeze        \(freeze.at.iso8601), window "
       text += "\(Figures.milliseconds(freeze.windowMilliseconds)), skew "

@@ -64,6 +64,7 @@ public func backup(
       let copied = try run.phase(.copy, plan.compression, failsAs: .copying) {
         try copy(source, of: cluster, plan, request, into: partial, run)
       }
+      try source.letServerRun()
       let record = copied.record(of: plan, cluster, source, began: began, phases: run.phases)
       try run.phase(.publish, destination.path(of: plan.id).string, failsAs: .copying) {
         try RecordFile.write(

@@ -57,6 +57,7 @@ public func check(
       let plan = try BackupPlan.make(for: request, of: cluster, with: provider)
       return (plan, "\(plan.consistency.rawValue), because \(plan.reason)")
     }
+    if let stopping = plan?.stopping { questions.note("downtime", stopping.sentence) }
     if let plan, !plan.volumes.isEmpty { questions.note("snapshots", plan.snapshotSentence) }
   }
   return CheckReport(

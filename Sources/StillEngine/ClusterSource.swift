@@ -13,6 +13,8 @@ struct ClusterSource {
   let isStill: Bool
   /// The server's backup mode, where the copy is made in it.
   var online: OnlineBackup?
+  /// The server that was stopped for it, in mode `shutdown`.
+  var server: StoppedServer?
 
   /// A folder of the cluster, frozen if its volume is.
   func folder(_ location: Location) throws -> OpenFolder {
@@ -52,6 +54,6 @@ func withSource<Result>(
       }
     }
   case .shutdown:
-    throw StillError(.precondition, "mode \(plan.consistency.rawValue) is not there yet")
+    try withStoppedSource(plan, of: cluster, request, with: provider, run, body)
   }
 }

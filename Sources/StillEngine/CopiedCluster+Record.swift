@@ -30,7 +30,7 @@ extension CopiedCluster {
       },
       manifestSHA256: manifestSHA256, configuration: plan.configuration, missing: missing,
       badPages: badPages, phases: phases, fillHistory: source.frozen?.watch.history ?? [],
-      extensions: source.frozen?.watch.extensions ?? [])
+      extensions: source.frozen?.watch.extensions ?? [], downtime: source.server?.downtime)
   }
 
   private func freeze(_ plan: BackupPlan, _ report: FreezeReport) -> BackupRecord.Freeze {

@@ -28,7 +28,8 @@ struct FrozenSet {
 /// - Throws: the failure of the freeze or of `body`; a failed release is told with it.
 func withFrozenSet<Result>(
   _ plan: BackupPlan, of cluster: LiveCluster, _ request: BackupRequest,
-  with provider: some SnapshotProvider, _ run: Run, _ body: (FrozenSet) throws -> Result
+  with provider: some SnapshotProvider, _ run: Run, at moment: Moment? = nil,
+  _ body: (FrozenSet) throws -> Result
 ) throws -> (Result, ReleaseReport) {
   var snapshots: [SnapshotFacts] = []
   let outcome = Swift.Result {
@@ -37,10 +38,11 @@ func withFrozenSet<Result>(
         plan.id, plan.volumes.map { SnapshotRequest(origin: $0.origin, size: $0.snapshotSize) },
         folders: plan.volumes.map { try plan.folder(on: $0) })
     }
-    let (lsn, report) = try run.phase(.freeze, "\(snapshots.count) volumes", failsAs: .volumes) {
-      try flush(plan, cluster)
-      let lsn = try cluster.session.flushLSN()
-      return (lsn, try provider.freeze(deadline: request.freezeDeadline))
+    let (lsn, report) = try (moment ?? whileRunning(plan, cluster)) { prelude in
+      try run.phase(.freeze, "\(snapshots.count) volumes", failsAs: .volumes) {
+        let lsn = try prelude()
+        return (lsn, try provider.freeze(deadline: request.freezeDeadline))
+      }
     }
     let roots = try phase("opening the snapshots", failsAs: .volumes) { try provider.open() }
     // The kernel unmounts when the last one is closed; LVM removes nothing that is mounted.
@@ -87,8 +89,24 @@ private func settle<Result>(
   }
 }
 
+/// What is done around the freeze of a set: it is handed the freeze, which runs what it is given
+/// right before the window, for a position that everything before is in the picture of.
+typealias Moment = (
+  _ freeze: (_ prelude: () throws -> LSN) throws -> (LSN, FreezeReport)
+) throws -> (LSN, FreezeReport)
+
+/// The moment of a running server.
+private func whileRunning(_ plan: BackupPlan, _ cluster: LiveCluster) -> Moment {
+  { freeze in
+    try freeze {
+      try flush(plan, cluster)
+      return try cluster.session.flushLSN()
+    }
+  }
+}
+
 /// Leaves as little as possible to be flushed inside the window.
-private func flush(_ plan: BackupPlan, _ cluster: LiveCluster) throws {
+func flush(_ plan: BackupPlan, _ cluster: LiveCluster) throws {
   try cluster.session.checkpoint()
   var seen: Set<DeviceNumber> = []
   for location in plan.layout.locations

@@ -16,12 +16,15 @@ public protocol Observer: Sendable {
 
 /// The steps of every job, as they are called everywhere.
 public enum Phase: String, Sendable, Codable, CaseIterable {
-  case discover, plan, begin, prepare, freeze, copy, publish, release
+  case discover, plan, begin, prepare, stop, freeze, start, copy, publish, release
   case locate, unpack, settle
   case verify
 }
 
 extension Phase {
+  /// Whether it is done even in a run that was told to stop: it gives back what the run has taken.
+  var isAlwaysDone: Bool { self == .release || self == .start }
+
   /// For "… (while copying)".
   var doing: String {
     switch self {
@@ -29,7 +32,9 @@ extension Phase {
     case .plan: "planning"
     case .begin: "beginning backup mode"
     case .prepare: "preparing snapshots"
+    case .stop: "stopping the server"
     case .freeze: "freezing"
+    case .start: "starting the server"
     case .copy: "copying"
     case .publish: "publishing"
     case .release: "releasing"

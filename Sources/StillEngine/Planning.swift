@@ -24,6 +24,12 @@ public struct BackupRequest: Sendable {
   /// Seconds after which the guard ends the freeze window.
   public var freezeDeadline = 5.0
   public var allowsRepositoryOnOrigin = false
+  /// Seconds that the server may take to stop.
+  public var stopTimeout = 60.0
+  /// Nil for those that are found out.
+  public var serverCommands: ServerCommands?
+  /// This program, which is its own sentinel.
+  public var program: FilePath = "/proc/self/exe"
 
   public init(dataDirectory: FilePath, repository: FilePath, workers: Int) {
     self.dataDirectory = dataDirectory
@@ -44,12 +50,18 @@ extension BackupPlan {
     let freezable = try Freezable(cluster.layout, for: request, history, with: provider)
     let choice = try Choice.make(request.consistency, freezable)
     if choice.consistency == .online { try BackupMode.requirePossible(cluster.facts) }
+    let stopping =
+      try choice.consistency == .shutdown
+      ? Stopping(
+        control: cluster.serverSwitch(request, units: provider.units).control,
+        limit: request.stopTimeout, isDownWhileCopying: choice.volumes.isEmpty)
+      : nil
     return BackupPlan(
       id: RunID(at: Clock.now()), cluster: name,
       repository: request.repository.appending(name).string, consistency: choice.consistency,
       reason: choice.reason, advice: freezable.obstacles.map(\.advice),
       compression: request.compression.description, workers: request.workers,
-      layout: cluster.layout, volumes: choice.volumes,
+      layout: cluster.layout, volumes: choice.volumes, stopping: stopping,
       configuration: cluster.outsideConfiguration())
   }
 

@@ -14,7 +14,7 @@ final class Run {
   }
 
   /// Does one phase: tells the observer, names the phase in a failure, keeps the time. A run that
-  /// was told to stop begins no further phase; only the release is always done.
+  /// was told to stop begins no further phase; only what gives back is always done.
   ///
   /// - Throws: what `body` throws, with the phase; the reason to stop.
   func phase<Result>(
@@ -25,7 +25,7 @@ final class Run {
     let watch = Stopwatch()
     defer { phases.append(.init(name: phase.rawValue, seconds: watch.seconds)) }
     return try StillModel.phase(phase.doing, failsAs: status) {
-      if phase != .release { try cancellation.checkpoint() }
+      if !phase.isAlwaysDone { try cancellation.checkpoint() }
       return try body()
     }
   }

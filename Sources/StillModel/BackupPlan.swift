@@ -25,6 +25,29 @@ public struct BackupPlan: Hashable, Sendable, Codable {
     }
   }
 
+  /// How the server is stopped and started, in mode `shutdown`.
+  public struct Stopping: Hashable, Sendable, Codable {
+    public var control: ServerControl
+    /// In seconds.
+    public var limit: Double
+    /// True where not everything can be frozen: then the server is down until everything is copied.
+    public var isDownWhileCopying: Bool
+
+    public init(control: ServerControl, limit: Double, isDownWhileCopying: Bool) {
+      self.control = control
+      self.limit = limit
+      self.isDownWhileCopying = isDownWhileCopying
+    }
+
+    /// Said before it begins.
+    public var sentence: String {
+      (isDownWhileCopying
+        ? "the server is stopped until everything is copied, because not everything can be frozen"
+        : "the server is stopped for the freeze, and started at once")
+        + "; stopped with: \(control.stopLine(within: limit)); started with: \(control.startLine)"
+    }
+  }
+
   public var id: RunID
   public var cluster: String
   /// The folder that the backup is published in.
@@ -39,13 +62,15 @@ public struct BackupPlan: Hashable, Sendable, Codable {
   public var layout: ClusterLayout
   /// The volumes that are frozen; what lies on others is read from the live files.
   public var volumes: [Volume]
+  /// Nil where the server runs on.
+  public var stopping: Stopping?
   /// Files of configuration that live outside the data directory.
   public var configuration: [String]
 
   public init(
     id: RunID, cluster: String, repository: String, consistency: Consistency, reason: String,
     advice: [String], compression: String, workers: Int, layout: ClusterLayout, volumes: [Volume],
-    configuration: [String]
+    stopping: Stopping? = nil, configuration: [String]
   ) {
     self.id = id
     self.cluster = cluster
@@ -57,6 +82,7 @@ public struct BackupPlan: Hashable, Sendable, Codable {
     self.workers = workers
     self.layout = layout
     self.volumes = volumes
+    self.stopping = stopping
     self.configuration = configuration
   }
 

@@ -190,6 +190,24 @@ public struct BackupRecord: Hashable, Sendable, Codable {
     }
   }
 
+  /// That the server was stopped, and for how long.
+  public struct Downtime: Hashable, Sendable, Codable {
+    /// From the order to stop to the proof that it runs again.
+    public var seconds: Double
+    /// How long the stop alone took.
+    public var stopSeconds: Double
+    /// As a person would type them.
+    public var stoppedWith: String
+    public var startedWith: String
+
+    public init(seconds: Double, stopSeconds: Double, stoppedWith: String, startedWith: String) {
+      self.seconds = seconds
+      self.stopSeconds = stopSeconds
+      self.stoppedWith = stoppedWith
+      self.startedWith = startedWith
+    }
+  }
+
   public var format = BackupRecord.currentFormat
   public var id: RunID
   public var cluster: String
@@ -219,13 +237,16 @@ public struct BackupRecord: Hashable, Sendable, Codable {
   public var fillHistory: [FillSample]
   /// Nil in records from before there were any.
   public var extensions: [Extension]?
+  /// Nil where the server was not stopped.
+  public var downtime: Downtime?
 
   public init(
     id: RunID, cluster: String, pgstillVersion: String, began: CalendarTime, ended: CalendarTime,
     consistency: Consistency, reason: String, server: Server, tablespaces: [TablespaceEntry],
     walLink: String?, freeze: Freeze?, online: Online?, wal: WAL, compression: String,
     archives: [Archive], manifestSHA256: String, configuration: [String], missing: [String],
-    badPages: [BadPages]?, phases: [Phase], fillHistory: [FillSample], extensions: [Extension]
+    badPages: [BadPages]?, phases: [Phase], fillHistory: [FillSample], extensions: [Extension],
+    downtime: Downtime? = nil
   ) {
     self.id = id
     self.cluster = cluster
@@ -249,6 +270,7 @@ public struct BackupRecord: Hashable, Sendable, Codable {
     self.phases = phases
     self.fillHistory = fillHistory
     self.extensions = extensions
+    self.downtime = downtime
   }
 
   public var files: Int { archives.reduce(0) { $0 + $1.files } }

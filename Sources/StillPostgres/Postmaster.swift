@@ -79,7 +79,7 @@ public struct Postmaster: Hashable, Sendable, Codable {
   /// name a process that by now is somebody else, and that of a copied folder the server of the
   /// original: a postmaster always works in its data directory (`ChangeToDataDir`), so where its
   /// working folder can be seen, it decides.
-  private static func isAlive(_ id: Int32, in folder: OpenFolder) -> Bool {
+  static func isAlive(_ id: Int32, in folder: OpenFolder) -> Bool {
     if kill(id, 0) != 0, errno != EPERM { return false }
     let workingFolder = "/proc/\(id)/cwd"
     var place = stat()

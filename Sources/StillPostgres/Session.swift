@@ -341,7 +341,7 @@ private final class NoticeBox {
 }
 
 /// Calls `body` with C strings that live as long as it runs; nil stays nil.
-private func withCStrings<Result>(
+func withCStrings<Result>(
   _ strings: [String?], _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Result
 ) -> Result {
   let copies = strings.map { string in string.flatMap { strdup($0) } }

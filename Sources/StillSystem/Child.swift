@@ -11,10 +11,13 @@ public struct Child: Sendable {
   ///
   /// - Parameters:
   ///   - input: its stdin, where that is not to be ours.
+  ///   - output: its stdout and stderr, where these are not to be ours.
   ///   - socket: its descriptor 3, if it is to have one.
+  ///   - hasOwnSession: true for one that outlives the terminal.
   public static func start(
     _ program: String, _ arguments: [String], environment: [String: String],
-    input: OpenFile? = nil, socket: Int32? = nil
+    input: OpenFile? = nil, output: OpenFile? = nil, socket: Int32? = nil,
+    hasOwnSession: Bool = false
   ) throws -> Child {
     var argv: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) }
     argv.append(nil)
@@ -22,7 +25,8 @@ public struct Child: Sendable {
     variables.append(nil)
     defer { for pointer in argv + variables { free(pointer) } }
     let process = still_spawn(
-      program, argv, variables, input?.descriptor ?? -1, socket ?? -1)
+      program, argv, variables, input?.descriptor ?? -1, output?.descriptor ?? -1, socket ?? -1,
+      hasOwnSession ? 1 : 0)
     let code = errno
     guard process > 0 else { throw StillError.system("start", program, code) }
     return Child(process: process)
@@ -33,6 +37,9 @@ public struct Child: Sendable {
     var status: Int32 = 0
     return waitpid(process, &status, WNOHANG) == process ? still_exit_status(status) : nil
   }
+
+  /// Signals it and all that it started, for it has a process group of its own.
+  public func signalGroup(_ number: Int32) { kill(-process, number) }
 
   /// Waits for its end: its exit status, or 128 and the signal that ended it.
   public func wait() -> Int32 {

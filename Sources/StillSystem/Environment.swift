@@ -6,5 +6,24 @@ public enum Environment {
     getenv(name).map { String(cString: $0) }
   }
 
+  /// Every variable.
+  public static var all: [String: String] {
+    var variables: [String: String] = [:]
+    var next = environ
+    while let entry = next.pointee {
+      let text = String(cString: entry)
+      if let end = text.firstIndex(of: "=") {
+        variables[String(text[..<end])] = String(text[text.index(after: end)...])
+      }
+      next += 1
+    }
+    return variables
+  }
+
+  /// What says in which language and characters programs speak.
+  public static var language: [String: String] {
+    all.filter { $0.key == "LANG" || $0.key == "TZ" || $0.key.hasPrefix("LC_") }
+  }
+
   public static var processID: Int32 { getpid() }
 }

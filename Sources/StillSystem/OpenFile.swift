@@ -42,8 +42,20 @@ public final class OpenFile: @unchecked Sendable {
     )
   }
 
+  /// A new file in memory, which goes when nobody has it open any more.
+  public static func inMemory() throws -> OpenFile {
+    let descriptor = try check("create", "a file in memory") { still_memory_file("pgstill") }
+    return OpenFile(descriptor: descriptor, path: "memory")
+  }
+
   /// This process's stdin.
   public static var standardInput: OpenFile { OpenFile(descriptor: STDIN_FILENO, path: "stdin") }
+
+  /// Another descriptor of this process's stderr.
+  public static func copyOfStandardError() throws -> OpenFile {
+    let descriptor = try check("copy", "stderr") { fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3) }
+    return OpenFile(descriptor: descriptor, path: "stderr")
+  }
 
   /// Opens a device for writing past the page cache: buffers, sizes and offsets have to be whole
   /// blocks (open(2), "O_DIRECT").

@@ -16,6 +16,7 @@ public final class Broker {
   private var lock: RunLock?
   private var snapshots: [ClassicSnapshot] = []
   private var isFrozen = false
+  private let units: UnitKeeper
 
   /// Serves the coordinator that started this process, until it goes away.
   ///
@@ -64,6 +65,7 @@ public final class Broker {
     self.channel = channel
     self.lvm = lvm
     self.owner = owner
+    units = UnitKeeper(owner: owner)
   }
 
   private func answerAll() {
@@ -82,6 +84,7 @@ public final class Broker {
       }
     }
     channel.close()
+    units.end()
     _ = try? release()
   }
 
@@ -102,6 +105,7 @@ public final class Broker {
     case .release: return .released(try release())
     case .sweep: return .released(try Leftovers(lvm: lvm).sweep())
     case .held: return .held(try Leftovers(lvm: lvm).held())
+    case .unit(let request): return .unit(try units.answer(request))
     }
   }
 

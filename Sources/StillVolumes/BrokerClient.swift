@@ -39,7 +39,9 @@ public final class BrokerClient: SnapshotProvider {
 
   private static func startAsRoot(_ program: String, _ owner: UInt32?) throws -> Connection {
     let (ours, theirs) = try Channel.pair()
-    let kept = ["LVM_SYSTEM_DIR", "DM_DISABLE_UDEV", "PATH", "TERM"] + TestHooks.variables
+    let kept =
+      ["LVM_SYSTEM_DIR", "DM_DISABLE_UDEV", "PATH", "TERM", Systemd.variableForTests]
+      + TestHooks.variables
     var environment = ["LC_ALL": "C", "LVM_SUPPRESS_FD_WARNINGS": "1"]
     for name in kept { environment[name] = Environment.value(name) }
     let child = try Child.start(
@@ -159,7 +161,7 @@ public final class BrokerClient: SnapshotProvider {
     return report
   }
 
-  private func ask(
+  func ask(
     _ request: BrokerRequest, _ folders: [Int32] = []
   ) throws -> (reply: BrokerReply, descriptors: [Int32]) {
     try state.withLock { state in
@@ -178,7 +180,7 @@ public final class BrokerClient: SnapshotProvider {
     }
   }
 
-  private func confused() -> StillError {
+  func confused() -> StillError {
     StillError(.failed, "the broker gave an answer to another question")
   }
 }

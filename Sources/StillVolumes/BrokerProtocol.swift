@@ -18,6 +18,7 @@ enum BrokerRequest: Codable {
   case release
   case sweep
   case held
+  case unit(UnitRequest)
 }
 
 /// The broker's answer to one request.
@@ -31,6 +32,7 @@ enum BrokerReply: Codable {
   case extended(SnapshotFacts)
   case released(ReleaseReport)
   case held([HeldSet])
+  case unit(UnitReply)
 }
 
 extension Channel {

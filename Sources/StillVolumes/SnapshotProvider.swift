@@ -49,4 +49,11 @@ public protocol SnapshotProvider: Sendable {
 
   /// What every run of this host holds now or has left, the oldest first; changes nothing.
   func held() throws -> [HeldSet]
+
+  /// Stops and starts units of systemd; nil where nobody can.
+  var units: (any ServiceUnits)? { get }
+}
+
+extension SnapshotProvider {
+  public var units: (any ServiceUnits)? { nil }
 }

@@ -13,13 +13,17 @@ int still_openat(int folder, const char *name, int flags, mode_t mode);
 int still_open_direct(const char *path);
 
 /// Starts `path` with `argv` and `environment` (both closed by NULL): standard streams inherited,
-/// but for stdin where `input` is not -1; `socket`, where it is not -1, passed on as descriptor 3;
-/// every other descriptor closed, signal mask and dispositions
-/// as a fresh process has them, in a process group of its own, so that a Ctrl-C at the terminal
-/// reaches the coordinator only, which then ends the child in order.
+/// but for stdin where `input` is not -1, and stdout and stderr where `output` is not -1; `socket`,
+/// where it is not -1, passed on as descriptor 3; every other descriptor closed, signal mask and
+/// dispositions as a fresh process has them, in a process group of its own, so that a Ctrl-C at the
+/// terminal reaches the coordinator only, which then ends the child in order; with `own_session` in
+/// a session of its own too, so that nothing of the terminal reaches it.
 /// Returns the process id, or -1 with errno.
 pid_t still_spawn(const char *path, char *const argv[], char *const environment[], int input,
-                  int socket);
+                  int output, int socket, int own_session);
+
+/// A new file in memory that has no name (memfd_create(2)).
+int still_memory_file(const char *name);
 
 /// Listens on a socket of this host that has a name but no file (unix(7), "abstract"). Returns the
 /// listening socket, or -1 with errno.
@@ -49,6 +53,9 @@ ssize_t still_receive(int socket, void *bytes, size_t count, int *descriptors,
 /// On failure returns -1 and leaves the kernel's own words in `reason`.
 int still_mount_detached(const char *kind, const char *source, int nouuid, char *reason,
                          size_t reason_size);
+
+/// Writes a line to the system's log (syslog(3)) as `pgstill`: a notice, or an error.
+void still_log(int is_error, const char *text);
 
 /// pipe2(2), both ends close-on-exec.
 int still_pipe(int ends[2]);

@@ -1,0 +1,119 @@
+import StillModel
+import StillPostgres
+import StillSystem
+import SystemPackage
+
+/// A server that is down on our account, and comes back whatever happens: by `bringBack`, or, where
+/// this process dies, by the sentinel, or by the broker where systemd runs the server.
+final class StoppedServer {
+  private let server: ServerSwitch
+  private let cluster: LiveCluster
+  private let units: (any ServiceUnits)?
+  private let run: Run
+  private let sentinel: Sentinel?
+  private let limit: Double
+  private let watch = Stopwatch()
+  private var stopSeconds = 0.0
+  private var isBack = false
+  private var wasDown = true
+  /// Once the server is back.
+  private(set) var downtime: BackupRecord.Downtime?
+  /// To the server that came back.
+  private(set) var session: Session?
+
+  /// Stops the server of a cluster: fast, with a limit, and proved.
+  ///
+  /// - Throws: where it does not stop. Then it has been started again, or goes on running.
+  init(
+    _ cluster: LiveCluster, _ server: ServerSwitch, _ request: BackupRequest,
+    units: (any ServiceUnits)?, _ run: Run
+  ) throws {
+    self.cluster = cluster
+    self.server = server
+    self.units = units
+    self.run = run
+    limit = request.stopTimeout
+    guard let postmaster = try Postmaster.running(in: cluster.directory.folder) else {
+      throw StillError(.postgres, "the server has been stopped by somebody else")
+    }
+    // Of a unit the broker takes care.
+    if case .unit = server.control {
+      sentinel = nil
+    } else {
+      sentinel = try Sentinel.post(over: server, program: request.program)
+    }
+    cluster.session.close()
+    do {
+      try run.phase(.stop, server.control.stopLine(within: limit), failsAs: .postgres) {
+        try server.stop(
+          postmaster, within: limit, units: units, lifeline: sentinel?.lifeline)
+      }
+      stopSeconds = watch.seconds
+    } catch {
+      stopSeconds = watch.seconds
+      throw bringBack(after: error)
+    }
+  }
+
+  /// Everything before this position is in the files of the stopped server.
+  func flushed() throws -> LSN {
+    let control = try DataDirectory.readControlFile(cluster.directory.folder)
+    return max(control.checkpoint, control.minimumRecoveryPoint ?? control.checkpoint)
+  }
+
+  /// Makes sure that nobody has started the server meanwhile: what was read of its live files since
+  /// the stop is then of one state.
+  func requireUntouched() throws {
+    try server.requireDown(cluster.directory.folder)
+  }
+
+  /// Starts the server and proves it by a query: it serves this data directory, and is a primary or a
+  /// standby as before. Does nothing the second time.
+  ///
+  /// - Throws: `.postgres` with what helps to start it by hand.
+  func bringBack() throws {
+    guard !isBack else { return }
+    isBack = true
+    try run.phase(.start, server.control.startLine, failsAs: .postgres) {
+      let (session, wasDown) = try server.ensureUp(units: units, notice: run.observer.noticed) {
+        try proof(by: $0)
+      }
+      self.wasDown = wasDown
+      downtime = BackupRecord.Downtime(
+        seconds: watch.seconds, stopSeconds: stopSeconds,
+        stoppedWith: server.control.stopLine(within: limit),
+        startedWith: server.control.startLine)
+      self.session = session
+    }
+    sentinel?.dismiss()
+    if case .unit = server.control { try units?.unitIsUp() }
+  }
+
+  private func proof(by postmaster: Postmaster) throws -> Session {
+    let session = try Session.open(ConnectionTarget(postmaster: postmaster))
+    try session.requireServing(cluster.directory)
+    guard try session.isInRecovery() == cluster.facts.isStandby else {
+      throw StillError(
+        .postgres, cluster.facts.isStandby ? "it is no standby any more" : "it is still recovering")
+    }
+    return session
+  }
+
+  /// The server first: a failure of the work, and with it one of the start, where that fails too.
+  func bringBack(after failure: any Error) -> any Error {
+    do {
+      try bringBack()
+      guard var failure = failure as? StillError, let downtime else { return failure }
+      failure.further.append(
+        wasDown
+          ? "the server runs again; it was down for \(Figures.duration(downtime.seconds))"
+          : "the server runs, it never went down")
+      return failure
+    } catch {
+      // That nobody is served is worse than whatever went wrong before.
+      guard var start = error as? StillError else { return error }
+      start.further.insert((failure as? StillError)?.message ?? "\(failure)", at: 0)
+      return start
+    }
+  }
+}
