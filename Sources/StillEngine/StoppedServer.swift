@@ -12,7 +12,8 @@ final class StoppedServer {
   private let run: Run
   private let sentinel: Sentinel?
   private let limit: Double
-  private let watch = Stopwatch()
+  /// Since the order to stop.
+  private var watch = Stopwatch()
   private var stopSeconds = 0.0
   private var isBack = false
   private var wasDown = true
@@ -43,6 +44,7 @@ final class StoppedServer {
       sentinel = try Sentinel.post(over: server, program: request.program)
     }
     cluster.session.close()
+    watch = Stopwatch()
     do {
       try run.phase(.stop, server.control.stopLine(within: limit), failsAs: .postgres) {
         try server.stop(
@@ -75,15 +77,16 @@ final class StoppedServer {
     guard !isBack else { return }
     isBack = true
     try run.phase(.start, server.control.startLine, failsAs: .postgres) {
-      let (session, wasDown) = try server.ensureUp(units: units, notice: run.observer.noticed) {
-        try proof(by: $0)
+      // The moment of the proof counts: the program that starts the server may take longer.
+      let (up, wasDown) = try server.ensureUp(units: units, notice: run.observer.noticed) {
+        (session: try proof(by: $0), seconds: watch.seconds)
       }
       self.wasDown = wasDown
       downtime = BackupRecord.Downtime(
-        seconds: watch.seconds, stopSeconds: stopSeconds,
+        seconds: up.seconds, stopSeconds: stopSeconds,
         stoppedWith: server.control.stopLine(within: limit),
         startedWith: server.control.startLine)
-      self.session = session
+      session = up.session
     }
     sentinel?.dismiss()
     if case .unit = server.control { try units?.unitIsUp() }
