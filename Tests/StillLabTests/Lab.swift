@@ -19,12 +19,15 @@ enum Lab {
     try built.withLock { built in
       guard !built else { return }
       built = true
-      try Tool.demand(helper("volumes"))
+      try Tool.demand([helper("volumes")] + (layout == "classic" ? [] : ["--\(layout)"]))
       try Tool.demand(helper("cluster"), variable("LAB_TEMPLATE"))
       // Others have to find their way to what is mounted there.
       try Tool.demand("chmod", "755", "/mnt")
     }
   }
+
+  /// What the cluster's volumes are: classic, thin or mixed.
+  static let layout = Environment["LAB_LAYOUT"] ?? "classic"
 
   private static let built = Mutex(false)
 

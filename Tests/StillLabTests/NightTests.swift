@@ -27,46 +27,14 @@ extension LabTests {
         // What is restored is looked at in peace: the next night has its load again.
         try Tool.demand(Lab.helper("load"), "pause", notes)
         print("night \(round): window \(window) ms, skew \(skew) ms")
-        try restoreAndCheck(repository, notes, began: began, ended: began + Int(window * 1000))
+        try RestoredCopy.check(
+          repository, notes, began: began, ended: began + Int(window * 1000))
         try Tool.demand(Lab.helper("load"), "resume", notes)
       }
       try Tool.demand(Lab.helper("load"), "stop", notes)
       #expect(try Lab.snapshots() == [])
       let list = try Lab.json(Lab.pgstill("list", "--repo", repository, "--json").output)
       #expect((list["backups"] as? [Any])?.count == 10)
-    }
-
-    /// Restores the latest backup beside the running cluster, starts it, and asks it.
-    private func restoreAndCheck(
-      _ repository: String, _ notes: String, began: Int, ended: Int
-    ) throws {
-      let place = try Lab.newFolder("restored")
-      let target = place + "/data"
-      let restore = try Lab.pgstill(
-        "restore", "latest", "--repo", repository, "--target", target, "--tablespace-mapping",
-        "\(Lab.tablespace)=\(place)/space")
-      #expect(restore.status == 0, "\(restore.talk)")
-      try Tool.demand(
-        "runuser", "-u", "postgres", "--", "pg_verifybackup", "-m",
-        "\(repository)/pg/latest/backup_manifest", target)
-      try Lab.withServer(target) { port in
-        let words = try String(contentsOfFile: target + ".log", encoding: .utf8)
-        #expect(words.contains("database system is ready to accept connections"))
-        for bad in ["PANIC", "FATAL", "invalid page", "could not"] {
-          #expect(!words.contains(bad), "\(words)")
-        }
-        let check = try Tool.run([
-          Lab.helper("load"), "check", "\(port)", notes, "\(began)", "\(ended)",
-        ])
-        #expect(check.status == 0, "\(check.output)")
-        try Tool.demand(
-          "runuser", "-u", "postgres", "--", "pg_amcheck", "-p", "\(port)", "--all",
-          "--install-missing", "--heapallindexed")
-      }
-      let sums = try Tool.run(
-        ["runuser", "-u", "postgres", "--", "pg_checksums", "--check", "-D", target])
-      #expect(sums.status == 0, "\(sums.output) \(sums.talk)")
-      try Tool.demand("rm", "-rf", place)
     }
   }
 }
