@@ -205,6 +205,23 @@ public struct SnapshotFill: Hashable, Sendable, Codable {
   }
 }
 
+extension SnapshotFill {
+  /// Reads the parameters of a thin device's status, `MAPPED HIGHEST` or the word `Fail` or `Error`,
+  /// beside its pool's: a thin snapshot is worth as much as the pool that holds it.
+  public init(
+    origin: VolumeName, snapshot: VolumeName, thin status: String?, pool: ThinPoolStatus?
+  ) {
+    let words = (status ?? "").split(separator: " ")
+    let state: State =
+      if words == ["Fail"] || words == ["Error"] || pool?.trouble != nil {
+        .invalid
+      } else if words.count == 2, UInt64(words[0]) != nil, pool != nil { .valid } else { .unknown }
+    self.init(
+      origin: origin, snapshot: snapshot, state: state, used: pool?.usedData ?? 0,
+      size: pool?.data ?? 0, metadata: pool?.metadataShare ?? 0)
+  }
+}
+
 /// What a release gave back, and what it could not.
 public struct ReleaseReport: Hashable, Sendable, Codable {
   public var removed: [VolumeName]

@@ -33,6 +33,11 @@ public enum BlockDevices {
     return .other("it is not on a block device")
   }
 
+  /// The name in `/dev/mapper` of a device that device-mapper makes; nil for any other.
+  public static func mapperName(of device: DeviceNumber, sysfs: FilePath = "/sys") -> String? {
+    text(sysfs.appending("dev/block/\(device)/dm/name"))
+  }
+
   private static func text(_ path: FilePath) -> String? {
     guard let bytes = try? OpenFile.open(path).readAll(limit: 4096) else { return nil }
     return String(decoding: bytes, as: UTF8.self).split(separator: "\n").first.map(String.init)

@@ -51,7 +51,7 @@ public struct SnapshotContract: Sendable {
     case content = "a frozen file shows what it held at the freeze"
     case contentAfterPrepare = "what is written after the preparation is in the picture"
     case filledNew = "a fresh snapshot is valid and nearly empty"
-    case extend = "a frozen snapshot can be made larger, and stays what it is"
+    case extend = "a frozen classic snapshot can be made larger, and stays what it is"
     case extendUnfrozen = "nothing is extended that is not frozen"
     case extendWithoutRoom =
       "an extension beyond the room of the group is refused and harms nothing"
@@ -112,7 +112,10 @@ public struct SnapshotContract: Sendable {
       for one in facts {
         try expect(one.snapshot.group == one.origin.group, "in another group: \(one.snapshot)")
         try expect(one.snapshot.volume.hasSuffix("_still_\(id)"), "named \(one.snapshot)")
-        try expect(one.size > 0 && one.size <= snapshotSize + (64 << 20), "\(one.size) bytes")
+        try expect(one.size > 0, "\(one.size) bytes")
+        try expect(one.kind == (isThin(one.origin, provider) ? .thin : .classic), "\(one.kind)")
+        try expect(
+          one.kind == .thin || one.size <= snapshotSize + (64 << 20), "\(one.size) bytes")
       }
       try expect(Set(facts.map(\.snapshot)).count == facts.count, "names are not unique")
     case .prepareTwice:
@@ -157,7 +160,13 @@ public struct SnapshotContract: Sendable {
       _ = try frozen(provider)
       let fills = try provider.fill()
       try expect(fills.map(\.origin) == volumes, "\(fills.map(\.origin))")
-      try expect(fills.allSatisfy { $0.state == .valid && $0.share < 0.1 }, "\(fills)")
+      try expect(fills.allSatisfy { $0.state == .valid }, "\(fills)")
+      // A pool holds its origins too, and says how much of it the metadata take.
+      for fill in fills {
+        let isThin = try isThin(fill.origin, provider)
+        try expect(fill.share < (isThin ? 0.8 : 0.1), "\(fill)")
+        try expect((fill.metadata != nil) == isThin, "\(fill)")
+      }
       try expect(fills.allSatisfy { $0.size > 0 }, "\(fills)")
     case .extend: try checkExtend(provider)
     case .extendUnfrozen:
@@ -255,7 +264,12 @@ public struct SnapshotContract: Sendable {
     try write("as it is now", name)
     let larger = snapshotSize + (32 << 20)
     let before = try provider.fill()
-    for place in places {
+    let thin = try places.map { try isThin($0.volume, provider) }
+    for (place, isThin) in zip(places, thin) {
+      guard !isThin else {
+        try refused(.volumes) { _ = try provider.extend(place.volume, to: larger) }
+        continue
+      }
       let facts = try provider.extend(place.volume, to: larger)
       try expect(facts.origin == place.volume, "\(facts)")
       try expect((larger..<larger + (64 << 20)).contains(facts.size), "\(facts.size) bytes")
@@ -263,7 +277,8 @@ public struct SnapshotContract: Sendable {
       try expect(again.size == facts.size, "it shrank to \(again.size)")
     }
     let after = try provider.fill()
-    try expect(after.allSatisfy { $0.state == .valid && $0.size >= larger }, "\(after)")
+    try expect(after.allSatisfy { $0.state == .valid }, "\(after)")
+    try expect(zip(after, thin).allSatisfy { $1 || $0.size >= larger }, "\(after)")
     try expect(zip(before, after).allSatisfy { $0.used <= $1.used }, "\(before), then \(after)")
     try compare(provider, name, "as it was")
   }
@@ -292,6 +307,10 @@ public struct SnapshotContract: Sendable {
 
   private var requests: [SnapshotRequest] {
     places.map { SnapshotRequest(origin: $0.volume, size: snapshotSize) }
+  }
+
+  private func isThin(_ volume: VolumeName, _ provider: any SnapshotProvider) throws -> Bool {
+    try provider.survey([volume]).allSatisfy { $0.kind == .thin }
   }
 
   private func folders() throws -> [OpenFolder] {

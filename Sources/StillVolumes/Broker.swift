@@ -14,7 +14,7 @@ public final class Broker {
   private let owner: UInt32?
   private var run: RunID?
   private var lock: RunLock?
-  private var snapshots: [ClassicSnapshot] = []
+  private var snapshots: [any FreezableSnapshot] = []
   private var isFrozen = false
   private let units: UnitKeeper
 
@@ -92,7 +92,7 @@ public final class Broker {
     _ request: BrokerRequest, _ folders: [OpenFolder], _ opened: inout [OpenFolder]
   ) throws -> BrokerReply {
     switch request {
-    case .survey(let names): return .surveyed(try survey(names).map(\.facts))
+    case .survey(let names): return .surveyed(try survey(names).map(facts))
     case .prepare(let run, let requests):
       return .prepared(try prepare(run, requests, folders))
     case .freeze(let deadline): return .frozen(try freeze(deadline: deadline))
@@ -122,6 +122,13 @@ public final class Broker {
     }
   }
 
+  private func facts(of row: LVMVolume) -> VolumeFacts {
+    row.facts(
+      pool: row.poolName.flatMap { name in
+        (try? ThinPoolDevice(name: name).status()).map { (name, $0) }
+      })
+  }
+
   private func prepare(
     _ run: RunID, _ requests: [SnapshotRequest], _ folders: [OpenFolder]
   ) throws -> [SnapshotFacts] {
@@ -132,7 +139,7 @@ public final class Broker {
     let rows = try survey(requests.map(\.origin))
     let claim = VolumeClaim(owner: owner, mounts: try .current())
     let places = try claim.mounts(of: rows.map(\.name), folders)
-    for facts in rows.map(\.facts) {
+    for facts in rows.map(facts) {
       if let obstacle = facts.obstacle {
         throw StillError(
           .precondition, "volume \(facts.name) cannot be snapshotted: \(obstacle)",
@@ -143,9 +150,11 @@ public final class Broker {
     lock = try RunLock.take(run, of: requests.map(\.origin))
     self.run = run
     do {
-      for (request, mount) in zip(requests, places) {
+      for ((request, row), mount) in zip(zip(requests, rows), places) {
         snapshots.append(
-          try ClassicSnapshot.create(request, run: run, mount: mount, lvm: lvm))
+          row.kind == .thin
+            ? try ThinSnapshot.create(of: row, run: run, mount: mount, with: lvm)
+            : try ClassicSnapshot.create(request, run: run, mount: mount, with: lvm))
       }
       for snapshot in snapshots { try snapshot.disarm() }
       return snapshots.map(\.facts)
@@ -162,6 +171,7 @@ public final class Broker {
     // An LVM command that reloaded an origin meanwhile has put our snapshot's table in place too.
     for snapshot in snapshots where try !snapshot.isDisarmed() { try snapshot.disarm() }
     let report = try FreezeWindow(snapshots: snapshots).run(deadline: deadline)
+    for snapshot in snapshots { try snapshot.settle(with: lvm) }
     for fill in try snapshots.map({ try $0.fill() }) where fill.state != .valid {
       throw StillError(.volumes, "snapshot \(fill.snapshot) is not valid right after the freeze")
     }
@@ -173,11 +183,13 @@ public final class Broker {
     guard isFrozen, let index = snapshots.firstIndex(where: { $0.facts.origin == origin }) else {
       throw StillError(.volumes, "there is no frozen snapshot of \(origin)")
     }
-    let facts = try survey([origin]).map(\.facts)[0]
+    let facts = try survey([origin]).map(facts)[0]
     let wanted = min(
       SizingBasis.wholeExtents(size, of: facts), SizingBasis.most(for: facts))
     // LVM takes a size that is not larger for a mistake.
-    if wanted > snapshots[index].facts.size { try snapshots[index].extend(to: wanted, lvm: lvm) }
+    if facts.kind == .thin || wanted > snapshots[index].facts.size {
+      try snapshots[index].extend(to: wanted, with: lvm)
+    }
     return snapshots[index].facts
   }
 

@@ -1,6 +1,6 @@
+import CFreeze
 import StillModel
 import StillSystem
-import SystemPackage
 
 /// A classic LVM snapshot of one origin on its way through the freeze.
 ///
@@ -9,42 +9,17 @@ import SystemPackage
 /// over the store's header make it a new, empty one, and the snapshot's own table, loaded again,
 /// waits in the inactive slot. Whoever resumes the device makes the snapshot begin there and then
 /// (drivers/md/dm-snap.c: the store is read when a table is loaded, copying begins at resume).
-struct ClassicSnapshot {
+struct ClassicSnapshot: FreezableSnapshot {
   private(set) var facts: SnapshotFacts
-  /// The kernel's name of the origin's file system.
-  let fileSystem: String
-  /// Where the origin is mounted.
-  let mountPoint: FilePath
-
-  /// The device that a resume makes begin.
-  var device: DeviceMapper { DeviceMapper(name: facts.snapshot.deviceName) }
-
-  /// `origin_still_RUN`; a long origin's name is cut so that LVM accepts it.
-  static func name(of origin: VolumeName, run: RunID) -> VolumeName {
-    let suffix = suffix(of: run)
-    // device-mapper's names have 127 bytes, in which each hyphen counts twice.
-    var stem = origin.volume
-    var name = VolumeName(group: origin.group, volume: stem + suffix)
-    while name.deviceName.utf8.count > 127 - "-cow".utf8.count, stem.utf8.count > 8 {
-      stem.removeLast()
-      name = VolumeName(group: origin.group, volume: stem + suffix)
-    }
-    return name
-  }
-
-  static func suffix(of run: RunID) -> String { "_still_\(run)" }
+  let mount: MountTable.Entry
 
   static func create(
-    _ request: SnapshotRequest, run: RunID, mount: MountTable.Entry, lvm: LVM
+    _ request: SnapshotRequest, run: RunID, mount: MountTable.Entry, with lvm: LVM
   ) throws -> ClassicSnapshot {
-    let name = name(of: request.origin, run: run)
+    let name = SnapshotName.name(of: request.origin, run: run)
     do {
-      try lvm.run([
-        "lvcreate", "--snapshot", "--yes", "--size", "\(request.size)b", "--permission", "rw",
-        "--addtag", RunTag.ours, "--addtag", RunTag.of(run), "--addtag", RunTag.host, "--name",
-        name.volume,
-        request.origin.description,
-      ])
+      try lvm.run(
+        SnapshotName.creation(name, of: request.origin, run: run, ["--size", "\(request.size)b"]))
     } catch var failure as StillError where failure.message.contains("insufficient free space") {
       // There was enough when the backup was planned.
       failure.status = .precondition
@@ -54,15 +29,10 @@ struct ClassicSnapshot {
       throw failure
     }
     // LVM makes a store smaller than asked when a smaller one can hold the whole origin.
-    let size = try lvm.volumes([name.description]).first { $0.name == name }.map { _ in
-      try COWStore(of: name).size
-    }
-    guard let size else {
-      throw StillError(.volumes, "snapshot \(name) is not there after its creation")
-    }
     return ClassicSnapshot(
-      facts: SnapshotFacts(origin: request.origin, snapshot: name, size: size),
-      fileSystem: mount.kind, mountPoint: mount.mountPoint)
+      facts: SnapshotFacts(
+        origin: request.origin, snapshot: name, kind: .classic, size: try COWStore(of: name).size),
+      mount: mount)
   }
 
   /// Makes the snapshot wait, empty, for its resume.
@@ -75,11 +45,15 @@ struct ClassicSnapshot {
     try device.load(store.table)
   }
 
-  /// Whether it still waits as `disarm` left it.
   func isDisarmed() throws -> Bool { try device.table().map(\.target) == ["error"] }
 
-  /// Makes the store larger while it is in use; see `SnapshotProvider.extend`.
-  mutating func extend(to size: UInt64, lvm: LVM) throws {
+  func addTake(to window: UnsafeMutablePointer<freeze_window>) -> Bool {
+    freeze_add_resume(window, device.name) == 0
+  }
+
+  func settle(with lvm: LVM) throws {}
+
+  mutating func extend(to size: UInt64, with lvm: LVM) throws {
     do {
       try lvm.run(["lvextend", "--yes", "--size", "\(size)b", facts.snapshot.description])
     } catch var failure as StillError where failure.message.contains("nsufficient free space") {
@@ -96,20 +70,5 @@ struct ClassicSnapshot {
     return SnapshotFill(
       origin: facts.origin, snapshot: facts.snapshot,
       status: line?.target == "snapshot" ? line?.parameters ?? "" : line?.target ?? "")
-  }
-
-  /// Mounts the snapshot nowhere and opens its root.
-  func open() throws -> OpenFolder {
-    // A plain read-only mount, never `noload` or `norecovery`: where a file system needs recovery
-    // that it cannot have, the freeze did not happen, and files would be missing in silence.
-    do {
-      return try OpenFolder.mountDetached(
-        kind: fileSystem, device: FilePath("/dev/mapper/\(facts.snapshot.deviceName)"),
-        ignoresUUID: fileSystem == "xfs")
-    } catch var failure as StillError {
-      failure.status = .volumes
-      failure.hint = "The kernel's log (dmesg) says more; nothing was published."
-      throw failure
-    }
   }
 }

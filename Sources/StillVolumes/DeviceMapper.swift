@@ -62,6 +62,16 @@ struct DeviceMapper {
     dm_udev_wait(cookie)
   }
 
+  /// Sends a message to the target at the device's first sector.
+  func send(_ message: String) throws {
+    try run(DM_DEVICE_TARGET_MSG, "send \"\(message)\" to") { task in
+      guard dm_task_set_sector(task, 0) != 0, dm_task_set_message(task, message) != 0 else {
+        throw failure("send \"\(message)\" to", .noMemory)
+      }
+    } then: { _ in
+    }
+  }
+
   private func lines(_ kind: Int, _ action: String) throws -> [Line] {
     try run(kind, action) { task in
       var lines: [Line] = []

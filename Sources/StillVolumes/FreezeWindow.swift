@@ -5,7 +5,7 @@ import SystemPackage
 
 /// Fills in a freeze window, lets it run, and reads what happened. The window itself is CFreeze.
 struct FreezeWindow {
-  let snapshots: [ClassicSnapshot]
+  let snapshots: [any FreezableSnapshot]
 
   /// - Parameter deadline: in seconds; then the guard resumes every origin.
   /// - Throws: `.volumes` where the set is not of one instant.
@@ -18,12 +18,12 @@ struct FreezeWindow {
     window.pointee.deadline_nanoseconds = Int64(deadline * 1e9)
     window.pointee.pause_nanoseconds = TestHooks.pauseInFreezeWindow
     // A mount point may be a file, or lie below another mount; then the suspend has more to flush.
-    let folders = snapshots.map { try? OpenFolder.open($0.mountPoint) }
+    let folders = snapshots.map { try? OpenFolder.open($0.mount.mountPoint) }
     defer { folders.forEach { $0?.close() } }
     for (snapshot, folder) in zip(snapshots, folders) {
       guard
         freeze_add_origin(window, snapshot.facts.origin.deviceName, folder?.descriptor ?? -1) == 0,
-        freeze_add_resume(window, snapshot.device.name) == 0
+        snapshot.addTake(to: window)
       else { throw StillError(.volumes, "more volumes than one freeze can hold") }
     }
     freeze_run(window)

@@ -9,13 +9,15 @@ struct LVMVolume: Equatable {
   var attributes: String
   var origin: String
   var pool: String
+  /// Of a thin volume: its device's number inside the pool.
+  var thinNumber: UInt32?
   var groupFree: UInt64
   var extentSize: UInt64
   var tags: [String]
 
   /// For `lvs -o`.
   static let fields =
-    "vg_name,lv_name,lv_size,segtype,lv_attr,origin,pool_lv,vg_free,vg_extent_size,lv_tags"
+    "vg_name,lv_name,lv_size,segtype,lv_attr,origin,pool_lv,thin_id,vg_free,vg_extent_size,lv_tags"
 
   private struct Report: Decodable {
     struct Part: Decodable { var lv: [[String: String]]? }
@@ -45,35 +47,33 @@ struct LVMVolume: Equatable {
     attributes = row["lv_attr"] ?? ""
     origin = row["origin"] ?? ""
     pool = row["pool_lv"] ?? ""
+    thinNumber = UInt32(row["thin_id"] ?? "")
     groupFree = UInt64(row["vg_free"] ?? "") ?? 0
     extentSize = UInt64(row["vg_extent_size"] ?? "") ?? 0
     tags = (row["lv_tags"] ?? "").split(separator: ",").map(String.init)
   }
 
-  /// What a backup has to know; see lvs(8) on the characters of `lv_attr`.
-  var facts: VolumeFacts {
-    VolumeFacts(
-      name: name, size: size, kind: kind, segmentType: segmentType, groupFree: groupFree,
-      extentSize: extentSize, obstacle: obstacle)
-  }
-
   /// The volume that this one is a snapshot of.
   var originName: VolumeName? { VolumeName("\(name.group)/\(origin)") }
+
+  /// The thin pool that it lies in.
+  var poolName: VolumeName? { VolumeName("\(name.group)/\(pool)") }
 
   /// Of a thin volume or a snapshot of one, LVM's type of segment says so.
   var kind: SnapshotKind { segmentType == "thin" ? .thin : .classic }
 
-  private var obstacle: String? {
-    let marks = Array(attributes)
-    guard marks.count >= 5 else { return "LVM does not say what it is" }
-    // Suspended ("s") is active too: another run is inside its freeze window, or LVM at work.
-    if marks[4] != "a", marks[4] != "s" { return "it is not active" }
-    return switch marks[0] {
-    case "s", "S": "it is a snapshot itself"
-    case "O": "a snapshot is being merged into it"
-    case "V": "it is a thin volume, which cannot be frozen together with others yet"
-    case "t", "T", "d", "D", "e", "p", "v": "it is a part of another volume"
-    default: nil
-    }
+  /// What a backup has to know.
+  ///
+  /// - Parameter pool: of a thin volume, its pool's status; nil where the kernel does not tell.
+  func facts(pool: (name: VolumeName, status: ThinPoolStatus)? = nil) -> VolumeFacts {
+    let obstacle = SnapshotObstacle.of(self, pool: pool?.status)
+    return VolumeFacts(
+      name: name, size: size, kind: kind, segmentType: segmentType, groupFree: groupFree,
+      extentSize: extentSize,
+      pool: pool.map {
+        ThinPool(
+          name: $0.name, size: $0.status.data, data: $0.status.dataShare,
+          metadata: $0.status.metadataShare)
+      }, obstacle: obstacle?.reason, remedy: obstacle?.remedy)
   }
 }

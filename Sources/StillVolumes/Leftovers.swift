@@ -46,22 +46,41 @@ struct Leftovers {
 
   private func held(_ volume: LVMVolume) -> HeldSet.Snapshot {
     let origin = volume.originName
-    let store = try? COWStore(of: volume.name)
+    let store = volume.kind == .thin ? nil : try? COWStore(of: volume.name).size
     let facts = SnapshotFacts(
       origin: origin ?? volume.name, snapshot: volume.name, kind: volume.kind,
-      size: store?.size ?? volume.size)
-    let fill = (try? ClassicSnapshot.fill(facts)).flatMap { $0.state == .unknown ? nil : $0 }
+      size: store ?? volume.size)
+    let fill =
+      if let pool = volume.poolName {
+        try? ThinSnapshot.fill(facts, in: ThinPoolDevice(name: pool))
+      } else {
+        try? ClassicSnapshot.fill(facts)
+      }
     return HeldSet.Snapshot(
-      name: volume.name, origin: origin, kind: facts.kind, size: facts.size, fill: fill)
+      name: volume.name, origin: origin, kind: facts.kind, size: facts.size,
+      fill: fill.flatMap { $0.state == .unknown ? nil : $0 })
   }
 
   /// The devices of a run on one origin, each before those that are stacked on it.
   private func devices(of run: RunID, _ origin: VolumeName) -> [DeviceMapper] {
-    let snapshot = ClassicSnapshot.name(of: origin, run: run)
-    return [
+    let snapshot = SnapshotName.name(of: origin, run: run)
+    let names = [
       origin.deviceName + "-real", snapshot.deviceName + "-cow", snapshot.deviceName,
       origin.deviceName,
-    ].map { DeviceMapper(name: $0) }
+    ]
+    return (poolDevices(of: origin) + names).map { DeviceMapper(name: $0) }
+  }
+
+  /// The devices of a thin volume's pool, which LVM suspends for a moment too.
+  private func poolDevices(of origin: VolumeName) -> [String] {
+    // "thin POOL NUMBER", the pool as MAJOR:MINOR.
+    guard let line = try? DeviceMapper(name: origin.deviceName).table().first,
+      line.target == "thin",
+      let pool = line.parameters.split(separator: " ").first.flatMap({ DeviceNumber($0) }),
+      let name = BlockDevices.mapperName(of: pool), name.hasSuffix("-tpool")
+    else { return [] }
+    let stem = String(name.dropLast("-tpool".count))
+    return [stem + "_tmeta", stem + "_tdata", name, stem]
   }
 
   private func suspended(of run: RunID, _ origin: VolumeName) throws -> [String] {
@@ -79,7 +98,7 @@ struct Leftovers {
   }
 
   private func isOf(_ run: RunID, _ snapshot: VolumeName) -> Bool {
-    snapshot.volume.hasSuffix(ClassicSnapshot.suffix(of: run))
+    snapshot.volume.hasSuffix(SnapshotName.suffix(of: run))
   }
 
   private func remove(_ volumes: [LVMVolume]) -> ReleaseReport {

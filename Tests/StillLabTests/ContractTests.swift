@@ -10,20 +10,24 @@ extension LabTests {
     @Test(arguments: SnapshotContract.Clause.allCases)
     func theBrokerKeeps(_ clause: SnapshotContract.Clause) throws {
       try Lab.cluster()
-      let places = try ["vg0/data", "vg1/tbs"].map { name in
-        let volume = try #require(VolumeName(name))
-        return SnapshotContract.Place(volume: volume, folder: try Lab.folder(on: volume))
-      }
-      let owner = try Lab.postgresUser()
-      let contract = SnapshotContract(
-        places: places, snapshotSize: 64 << 20, isReadOnly: true
-      ) { body in
-        let broker = try BrokerClient.start(program: Lab.programPath, owner: owner)
-        defer { broker.end() }
-        try body(broker)
-      }
-      try contract.check(clause)
+      try Lab.contract(on: "vg0/data", "vg1/tbs").check(clause)
       #expect(try Lab.snapshots() == [])
+    }
+  }
+}
+
+extension Lab {
+  /// The contract for the broker and these volumes of the lab.
+  static func contract(on names: String...) throws -> SnapshotContract {
+    let places = try names.map { name in
+      let volume = try #require(VolumeName(name))
+      return SnapshotContract.Place(volume: volume, folder: try Lab.folder(on: volume))
+    }
+    let owner = try Lab.postgresUser()
+    return SnapshotContract(places: places, snapshotSize: 64 << 20, isReadOnly: true) { body in
+      let broker = try BrokerClient.start(program: Lab.programPath, owner: owner)
+      defer { broker.end() }
+      try body(broker)
     }
   }
 }

@@ -31,6 +31,26 @@ enum Lab {
 
   private static let built = Mutex(false)
 
+  /// Thin volumes beside the cluster's, on a disk of their own: vg2/ta (ext4) and vg2/tb (XFS).
+  static func thinVolumes() throws {
+    try cluster()
+    try builtThin.withLock { built in
+      guard !built else { return }
+      built = true
+      try Tool.demand("vgcreate", "-qq", "vg2", "/dev/ubdc")
+      try Tool.demand(
+        "lvcreate", "-qq", "-y", "--type", "thin-pool", "-n", "pool", "-L", "600M", "vg2")
+      for (name, kind) in [("ta", "ext4"), ("tb", "xfs")] {
+        try Tool.demand("lvcreate", "-qq", "-y", "-V", "320M", "-n", name, "--thinpool", "vg2/pool")
+        try Tool.demand("mkfs.\(kind)", "-q", "/dev/vg2/\(name)")
+        try Tool.demand("mkdir", "-p", "/mnt/\(name)")
+        try Tool.demand("mount", "/dev/vg2/\(name)", "/mnt/\(name)")
+      }
+    }
+  }
+
+  private static let builtThin = Mutex(false)
+
   static func helper(_ name: String) throws -> String { try variable("LAB") + "/" + name }
 
   static func variable(_ name: String) throws -> String {

@@ -9,7 +9,7 @@ import Testing
 
   private func name(_ text: String) throws -> VolumeName {
     let origin = try #require(VolumeName(text))
-    return ClassicSnapshot.name(of: origin, run: try #require(run))
+    return SnapshotName.name(of: origin, run: try #require(run))
   }
 
   @Test("A snapshot carries the name of its origin and of its run")
