@@ -66,6 +66,12 @@ int freeze_resume(struct freeze_window *window, const char *name) {
   return freeze_call(window, DM_DEV_SUSPEND, &request);
 }
 
+int freeze_clear(struct freeze_window *window, const char *name) {
+  struct dm_ioctl request;
+  fill(&request, name, 0);
+  return freeze_call(window, DM_TABLE_CLEAR, &request);
+}
+
 int64_t freeze_flags(struct freeze_window *window, const char *name) {
   struct dm_ioctl request;
   fill(&request, name, 0);

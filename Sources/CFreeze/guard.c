@@ -13,9 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
-// The guard's whole life: wait to be armed, then wait for the dismissal, the broker's death (its end
-// of the pipe closes) or the deadline, whichever comes first; in the last two cases, act. It never
-// needs memory, a file or a lock after it said that it is ready.
+// A guard's whole life: wait to be armed, then wait for the dismissal, the broker's death (its end of
+// the pipe closes) or the deadline, whichever comes first; in the last two cases, act. One that is
+// never armed knows no deadline. It never needs memory, a file or a lock after it said that it is
+// ready.
+//
+// There are two, for who ends the broker may end the process next to it as well. They know nothing
+// of each other: to resume what runs already does nothing.
 
 enum { READY = 'r', ARMED = 'a', DISMISSED = 'd', LATE = 'l' };
 
@@ -46,14 +50,18 @@ static void step_aside(void) {
   }
 }
 
-/// One round over all origins that the broker has marked. True if none of them is suspended.
+/// One round over all devices that the broker has marked. True if none of them was suspended.
 static bool resume_marked(struct freeze_window *window) {
   bool none = true;
   for (uint32_t index = 0; index < window->origin_count; index++) {
-    if (!window->shared->marked[index]) continue;
-    freeze_resume(window, window->origins[index]);
-    int64_t flags = freeze_flags(window, window->origins[index]);
-    if (flags >= 0 && (flags & DM_SUSPEND_FLAG)) none = false;
+    const char *name = window->origins[index];
+    int64_t flags = window->shared->marked[index] ? freeze_flags(window, name) : -1;
+    // One that runs is left alone: a resume would put in place whatever table waits in it. One without
+    // a table cannot run, and nobody waits for it.
+    if (flags < 0 || !(flags & DM_SUSPEND_FLAG) || !(flags & DM_ACTIVE_PRESENT_FLAG)) continue;
+    if (window->rolls_back) freeze_clear(window, name);
+    freeze_resume(window, name);
+    none = false;
   }
   return none;
 }
@@ -119,6 +127,7 @@ static void __attribute__((noreturn)) guard(struct freeze_window *window, int co
   const struct timespec no_time = {0};
   window->rehearsing = true;
   resume_marked(window);
+  freeze_clear(window, window->origins[0]);
   freeze_resume(window, window->origins[0]);
   freeze_flags(window, window->origins[0]);
   wait_for(commands, freeze_now() + 1000000);
@@ -140,7 +149,8 @@ static void __attribute__((noreturn)) guard(struct freeze_window *window, int co
   _exit(1);
 }
 
-int freeze_guard_start(struct freeze_window *window) {
+/// 0, or errno.
+static int start_one(struct freeze_window *window, struct freeze_guard *started) {
   int commands[2], reports[2];
   if (pipe2(commands, O_CLOEXEC) != 0) return errno;
   if (pipe2(reports, O_CLOEXEC) != 0) {
@@ -163,23 +173,43 @@ int freeze_guard_start(struct freeze_window *window) {
     close(commands[1]);
     return reason;
   }
-  window->guard_pipe = commands[1];
-  window->guard = child;
+  *started = (struct freeze_guard){.process = child, .pipe = commands[1]};
   return 0;
 }
 
-static bool say(struct freeze_window *window, char word) {
-  return write(window->guard_pipe, &word, 1) == 1;
+static bool say(struct freeze_guard *guard, char word) { return write(guard->pipe, &word, 1) == 1; }
+
+int freeze_guards_start(struct freeze_window *window) {
+  for (window->guard_count = 0; window->guard_count < FREEZE_GUARDS; window->guard_count++) {
+    int reason = start_one(window, &window->guards[window->guard_count]);
+    if (reason == 0) continue;
+    freeze_guards_dismiss(window);
+    return reason;
+  }
+  return 0;
 }
 
-bool freeze_guard_arm(struct freeze_window *window) { return say(window, ARMED); }
+bool freeze_guards_arm(struct freeze_window *window) {
+  bool all = true;
+  for (uint32_t index = 0; index < window->guard_count; index++)
+    all = say(&window->guards[index], ARMED) && all;
+  return all;
+}
 
-bool freeze_guard_dismiss(struct freeze_window *window) {
-  say(window, DISMISSED);
-  close(window->guard_pipe);
-  int status = -1;
-  pid_t got;
-  do got = waitpid(window->guard, &status, 0);
-  while (got < 0 && errno == EINTR);
-  return got == window->guard && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+bool freeze_guards_dismiss(struct freeze_window *window) {
+  for (uint32_t index = 0; index < window->guard_count; index++) {
+    say(&window->guards[index], DISMISSED);
+    close(window->guards[index].pipe);
+  }
+  bool all = true;
+  for (uint32_t index = 0; index < window->guard_count; index++) {
+    int status = -1;
+    pid_t got;
+    do got = waitpid(window->guards[index].process, &status, 0);
+    while (got < 0 && errno == EINTR);
+    all = got == window->guards[index].process && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
+          all;
+  }
+  window->guard_count = 0;
+  return all;
 }

@@ -20,6 +20,17 @@ static bool fail(struct freeze_window *window, enum freeze_outcome outcome, uint
   return false;
 }
 
+/// Counts the steps of the window; a debug build rests after the one that a test names.
+static void step_done(struct freeze_window *window) {
+  window->steps_done++;
+#ifdef DEBUG
+  if (window->rehearsing || window->steps_done != window->pause_step) return;
+  struct timespec rest = {.tv_sec = window->pause_nanoseconds / 1000000000,
+                          .tv_nsec = window->pause_nanoseconds % 1000000000};
+  nanosleep(&rest, NULL);
+#endif
+}
+
 static bool is_suspended(struct freeze_window *window, const char *name) {
   int64_t flags = freeze_flags(window, name);
   return window->rehearsing || (flags >= 0 && (flags & DM_SUSPEND_FLAG));
@@ -60,6 +71,7 @@ static bool suspend_all(struct freeze_window *window) {
     }
     // A guard that has acted while this one was under way resumes it, and will not stop doing so.
     if (window->shared->guard_acted) return fail(window, FREEZE_GUARD_ACTED, index, 0);
+    step_done(window);
   }
   return true;
 }
@@ -79,6 +91,7 @@ static bool take_all(struct freeze_window *window) {
     int reason = freeze_call(window, request.command, &request.header);
     window->taken[index].end = freeze_now();
     if (reason != 0) return fail(window, FREEZE_TAKE_FAILED, index, reason);
+    step_done(window);
   }
   return true;
 }
@@ -93,6 +106,7 @@ static bool resume_all(struct freeze_window *window) {
     if (reason == 0) {
       window->held[index] = false;
       window->shared->marked[index] = 0;
+      step_done(window);
     } else {
       all = fail(window, FREEZE_RESUME_FAILED, index, reason);
     }
@@ -100,18 +114,12 @@ static bool resume_all(struct freeze_window *window) {
   return all;
 }
 
-static bool pause_for_a_test(struct freeze_window *window) {
-  struct timespec rest = {.tv_sec = window->pause_nanoseconds / 1000000000,
-                          .tv_nsec = window->pause_nanoseconds % 1000000000};
-  if (window->pause_nanoseconds > 0 && !window->rehearsing) nanosleep(&rest, NULL);
-  return true;
-}
-
 /// The window itself. True if every origin runs again, whatever the outcome.
 static bool pass_through(struct freeze_window *window) {
-  if (suspend_all(window) && all_suspended(window) && pause_for_a_test(window) &&
-      take_all(window))
-    all_suspended(window);
+  if (suspend_all(window) && all_suspended(window)) {
+    step_done(window);
+    if (take_all(window)) all_suspended(window);
+  }
   return resume_all(window);
 }
 
@@ -121,13 +129,14 @@ static bool rehearse(struct freeze_window *window) {
   window->rehearsing = true;
   bool passed = pass_through(window) && window->outcome == FREEZE_DONE;
   window->rehearsing = false;
+  window->steps_done = 0;
   memset(window->suspends, 0, sizeof window->suspends);
   memset(window->taken, 0, sizeof window->taken);
   memset(window->resumes, 0, sizeof window->resumes);
   return passed;
 }
 
-/// An empty handler: the guard's signal has to interrupt a suspend that waits for a disk, no more.
+/// An empty handler: a guard's signal has to interrupt a suspend that waits for a disk, no more.
 static void interrupted(int number) { (void)number; }
 
 /// Whatever was reported so far, an origin that is suspended now is what has to be told.
@@ -146,30 +155,49 @@ static void hold_window(struct freeze_window *window) {
   if (!rehearse(window)) return;
   for (uint32_t index = 0; index < window->origin_count; index++)
     syncfs(window->folders[index]);  // best effort: the suspend flushes what is left
+  step_done(window);
   freeze_hurry(true, 10);
-  if (freeze_guard_arm(window)) pass_through(window);
+  if (freeze_guards_arm(window)) pass_through(window);
   else fail(window, FREEZE_GUARD_LOST, 0, 0);
   freeze_hurry(false, 0);
 }
 
-void freeze_run(struct freeze_window *window) {
-  window->outcome = FREEZE_DONE;
+/// The guards, and the memory that is shared with them. 0, or errno.
+static int call_guards(struct freeze_window *window) {
   window->broker = getpid();
   window->shared = mmap(NULL, sizeof *window->shared, PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (window->shared == MAP_FAILED) {
-    fail(window, FREEZE_GUARD_LOST, 0, errno);
-    return;
-  }
-  int reason = freeze_guard_start(window);
+  if (window->shared == MAP_FAILED) return errno;
+  int reason = freeze_guards_start(window);
+  if (reason != 0) munmap(window->shared, sizeof *window->shared);
+  return reason;
+}
+
+int freeze_watch_begin(struct freeze_window *window) {
+  window->rolls_back = true;
+  int reason = call_guards(window);
+  if (reason != 0) return reason;
+  // The command does not tell what it suspends: anything, from now on.
+  for (uint32_t index = 0; index < window->origin_count; index++)
+    window->shared->marked[index] = 1;
+  return 0;
+}
+
+void freeze_watch_end(struct freeze_window *window) {
+  freeze_guards_dismiss(window);  // one that is gone was not needed
+  munmap(window->shared, sizeof *window->shared);
+}
+
+void freeze_run(struct freeze_window *window) {
+  window->outcome = FREEZE_DONE;
+  int reason = call_guards(window);
   if (reason != 0) {
     fail(window, FREEZE_GUARD_LOST, 0, reason);
-    munmap(window->shared, sizeof *window->shared);
     return;
   }
 
   // No handler of ours may run in here, and a signal that interrupts a suspend makes it fail; the
-  // guard's is there for just that.
+  // guards' is there for just that.
   struct sigaction empty = {.sa_handler = interrupted};
   sigaction(SIGUSR1, &empty, NULL);  // for good: a late one must not end the process
   sigset_t all, before;
@@ -181,10 +209,10 @@ void freeze_run(struct freeze_window *window) {
   else fail(window, FREEZE_NOT_LOCKED, 0, reason);
   munlockall();
 
-  // Where an origin could not be resumed the guard is not dismissed: it acts at the deadline.
-  if (window->outcome != FREEZE_RESUME_FAILED && !freeze_guard_dismiss(window))
+  // Where an origin could not be resumed the guards are not dismissed: they act at the deadline.
+  if (window->outcome != FREEZE_RESUME_FAILED && !freeze_guards_dismiss(window))
     fail(window, FREEZE_GUARD_LOST, 0, 0);
-  // Whatever else was noticed then, such as origins that ran again, is its doing.
+  // Whatever else was noticed then, such as origins that ran again, is their doing.
   if (window->shared->guard_acted && window->outcome != FREEZE_RESUME_FAILED)
     window->outcome = FREEZE_GUARD_ACTED;
   sigprocmask(SIG_SETMASK, &before, NULL);

@@ -60,6 +60,7 @@ public func backup(
     plan, of: cluster, request, with: provider, run
   ) { source in
     let partial = try destination.beginPartial(plan.id)
+    TestHooks.reached("partial")
     do {
       let copied = try run.phase(.copy, plan.compression, failsAs: .copying) {
         try copy(source, of: cluster, plan, request, into: partial, run)
@@ -69,8 +70,10 @@ public func backup(
       try run.phase(.publish, destination.path(of: plan.id).string, failsAs: .copying) {
         try RecordFile.write(
           record, to: partial.file(BackupFolder.recordName, .create(permissions: 0o600)))
+        TestHooks.reached("record")
         try run.cancellation.checkpoint()
         try destination.publish(plan.id)
+        TestHooks.reached("published")
       }
       return record
     } catch {

@@ -22,11 +22,14 @@ final class Run {
     _ body: () throws -> Result
   ) throws -> Result {
     observer.began(phase, detail)
+    TestHooks.reached("\(phase).begin")
     let watch = Stopwatch()
     defer { phases.append(.init(name: phase.rawValue, seconds: watch.seconds)) }
     return try StillModel.phase(phase.doing, failsAs: status) {
       if !phase.isAlwaysDone { try cancellation.checkpoint() }
-      return try body()
+      let result = try body()
+      TestHooks.reached("\(phase).end")
+      return result
     }
   }
 }

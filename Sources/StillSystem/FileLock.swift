@@ -27,11 +27,25 @@ public final class FileLock: Sendable {
     return FileLock(file)
   }
 
+  /// Whether somebody holds the lock now; what is written in the file is left as it is.
+  public static func isHeld(_ name: FilePath, in folder: OpenFolder) throws -> Bool {
+    let file = try folder.file(name)
+    guard flock(file.descriptor, LOCK_EX | LOCK_NB) != 0 else { return false }
+    let code = errno
+    guard code == EWOULDBLOCK else { throw StillError.system("lock", file.path.string, code) }
+    return true
+  }
+
+  /// Adds a line below the note.
+  public func append(_ line: String) throws {
+    try file.writeAll(Array((line + "\n").utf8))
+  }
+
   private init(_ file: OpenFile) { self.file = file }
 
   /// What the holder of a lock wrote into it.
   public static func note(_ name: FilePath, in folder: OpenFolder) -> String? {
-    guard let bytes = try? folder.file(name).readAll(limit: 4096) else { return nil }
+    guard let bytes = try? folder.file(name).readAll(limit: 1 << 20) else { return nil }
     return String(decoding: bytes, as: UTF8.self).split(separator: "\n").first.map(String.init)
   }
 }

@@ -37,6 +37,7 @@ public final class Broker {
           hint: "Start pgstill as root, or allow its broker in sudoers.")
       }
       let broker = Broker(channel: channel, lvm: try LVM(), owner: sudoCaller ?? owner)
+      TestHooks.reached("started")
       broker.answerAll()
       return 0
     } catch {
@@ -99,6 +100,7 @@ public final class Broker {
     case .open:
       guard isFrozen else { throw StillError(.volumes, "nothing is frozen yet") }
       opened = try snapshots.map { try $0.open() }
+      done("opened")
       return .opened
     case .fill: return .filled(try snapshots.map { try $0.fill() })
     case .extend(let origin, let size): return .extended(try extend(origin, to: size))
@@ -147,6 +149,7 @@ public final class Broker {
       }
     }
     _ = try Leftovers(lvm: lvm).sweep()
+    TestHooks.reached("swept")
     lock = try RunLock.take(run, of: requests.map(\.origin))
     self.run = run
     do {
@@ -155,8 +158,10 @@ public final class Broker {
           row.kind == .thin
             ? try ThinSnapshot.create(of: row, run: run, mount: mount, with: lvm)
             : try ClassicSnapshot.create(request, run: run, mount: mount, with: lvm))
+        done("created\(snapshots.count)", "\(snapshots[snapshots.count - 1].facts.snapshot)")
       }
       for snapshot in snapshots { try snapshot.disarm() }
+      done("disarmed")
       return snapshots.map(\.facts)
     } catch var failure as StillError {
       failure.further += (try? release().failure?.message).flatMap { $0.map { [$0] } } ?? []
@@ -176,6 +181,7 @@ public final class Broker {
       throw StillError(.volumes, "snapshot \(fill.snapshot) is not valid right after the freeze")
     }
     isFrozen = true
+    done("frozen")
     return report
   }
 
@@ -190,12 +196,20 @@ public final class Broker {
     if facts.kind == .thin || wanted > snapshots[index].facts.size {
       try snapshots[index].extend(to: wanted, with: lvm)
     }
+    done("extended", "\(snapshots[index].facts.snapshot)")
     return snapshots[index].facts
+  }
+
+  /// Writes down how far the run has come.
+  private func done(_ step: String, _ detail: String = "") {
+    lock?.note(step, detail)
+    TestHooks.reached(step)
   }
 
   private func release() throws -> ReleaseReport {
     guard let run else { return ReleaseReport() }
     let report = try Leftovers(lvm: lvm).remove(run: run)
+    for name in report.removed { lock?.note("removed", "\(name)") }
     isFrozen = false
     // What could not be removed is still this run's: the next release tries again.
     guard report.left.isEmpty else { return report }

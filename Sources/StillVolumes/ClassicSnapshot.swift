@@ -19,7 +19,8 @@ struct ClassicSnapshot: FreezableSnapshot {
     let name = SnapshotName.name(of: request.origin, run: run)
     do {
       try lvm.run(
-        SnapshotName.creation(name, of: request.origin, run: run, ["--size", "\(request.size)b"]))
+        SnapshotName.creation(name, of: request.origin, run: run, ["--size", "\(request.size)b"]),
+        suspending: StackedDevices.of(request.origin, and: name))
     } catch var failure as StillError where failure.message.contains("insufficient free space") {
       // There was enough when the backup was planned.
       failure.status = .precondition
@@ -55,7 +56,9 @@ struct ClassicSnapshot: FreezableSnapshot {
 
   mutating func extend(to size: UInt64, with lvm: LVM) throws {
     do {
-      try lvm.run(["lvextend", "--yes", "--size", "\(size)b", facts.snapshot.description])
+      try lvm.run(
+        ["lvextend", "--yes", "--size", "\(size)b", facts.snapshot.description],
+        suspending: StackedDevices.of(facts.origin, and: facts.snapshot))
     } catch var failure as StillError where failure.message.contains("nsufficient free space") {
       failure.status = .precondition
       throw failure

@@ -23,7 +23,14 @@ struct DeviceMapper {
   /// How many times the device is open now; 0 if it does not exist.
   func openCount() throws -> Int { try info().map { Int($0.open_count) } ?? 0 }
 
-  func isSuspended() throws -> Bool { try info().map { $0.suspended != 0 } ?? false }
+  /// Whether somebody may wait for its resume. A device without a table in place cannot be resumed, and
+  /// nobody waits for it.
+  func isSuspended() throws -> Bool {
+    try info().map { $0.suspended != 0 && $0.live_table != 0 } ?? false
+  }
+
+  /// Whether a table waits in it for the next resume.
+  func hasInactiveTable() throws -> Bool { try info().map { $0.inactive_table != 0 } ?? false }
 
   func exists() throws -> Bool { try info() != nil }
 
@@ -45,6 +52,16 @@ struct DeviceMapper {
 
   /// Drops the inactive table, if there is one.
   func clear() throws { try run(DM_DEVICE_CLEAR, "clear the inactive table of") { _ in } }
+
+  /// Takes the device away; nobody may have it open.
+  func remove() throws {
+    var cookie: UInt32 = 0
+    try run(DM_DEVICE_REMOVE, "remove") { task in
+      guard dm_task_set_cookie(task, &cookie, 0) != 0 else { throw failure("remove", .ioError) }
+    } then: { _ in
+    }
+    dm_udev_wait(cookie)
+  }
 
   /// Puts the inactive table in place, if there is one, and lets the device run.
   func resume() throws {

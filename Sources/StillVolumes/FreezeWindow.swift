@@ -7,7 +7,7 @@ import SystemPackage
 struct FreezeWindow {
   let snapshots: [any FreezableSnapshot]
 
-  /// - Parameter deadline: in seconds; then the guard resumes every origin.
+  /// - Parameter deadline: in seconds; then the guards resume every origin.
   /// - Throws: `.volumes` where the set is not of one instant.
   func run(deadline: Double) throws -> FreezeReport {
     let control = try OpenFile.open("/dev/mapper/control", .update(permissions: 0o600))
@@ -16,7 +16,10 @@ struct FreezeWindow {
     defer { window.deallocate() }
     window.pointee.control = control.descriptor
     window.pointee.deadline_nanoseconds = Int64(deadline * 1e9)
-    window.pointee.pause_nanoseconds = TestHooks.pauseInFreezeWindow
+    if let pause = TestHooks.announced(steps) {
+      window.pointee.pause_step = UInt32(pause.step) + 1
+      window.pointee.pause_nanoseconds = Int64(pause.rest) * 1_000_000
+    }
     // A mount point may be a file, or lie below another mount; then the suspend has more to flush.
     let folders = snapshots.map { try? OpenFolder.open($0.mount.mountPoint) }
     defer { folders.forEach { $0?.close() } }
@@ -29,6 +32,12 @@ struct FreezeWindow {
     freeze_run(window)
     try check(window.pointee)
     return report(window.pointee)
+  }
+
+  /// The window's steps, as CFreeze counts them.
+  private var steps: [String] {
+    func each(_ name: String) -> [String] { snapshots.indices.map { "\(name)\($0 + 1)" } }
+    return ["synced"] + each("suspended") + ["all-suspended"] + each("taken") + each("resumed")
   }
 
   private func check(_ window: freeze_window) throws {
@@ -66,7 +75,7 @@ struct FreezeWindow {
         hint: "Run at once: dmsetup resume \(facts?.origin.deviceName ?? name)")
     case FREEZE_GUARD_ACTED:
       throw StillError(
-        .volumes, "the freeze window passed its deadline, and the guard resumed every origin",
+        .volumes, "the freeze window passed its deadline, and the guards resumed every origin",
         hint: "The disks were too busy to be flushed in time. Nothing was published; run again, or "
           + "with a longer --freeze-deadline.")
     case FREEZE_NOT_LOCKED:
@@ -75,7 +84,7 @@ struct FreezeWindow {
         hint: "In a container, give it CAP_IPC_LOCK; nothing was suspended.")
     default:
       throw StillError(
-        .volumes, "the guard of the freeze window could not be started or was killed: \(reason)",
+        .volumes, "a guard of the freeze window could not be started or was killed: \(reason)",
         hint: again)
     }
   }

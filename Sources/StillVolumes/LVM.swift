@@ -28,13 +28,15 @@ final class LVM {
   /// Runs one command. The words are joined by blanks, so none may hold a blank, a quote or a `#`;
   /// only names that passed `VolumeName.isValid` and words of ours are ever among them.
   ///
+  /// - Parameter devices: what the command suspends on its way, by the names in `/dev/mapper`, each
+  ///   before those that are stacked on it. Guards let them run should this process die meanwhile.
   /// - Returns: the lines that the command printed.
   /// - Throws: `.volumes` with LVM's own words.
   @discardableResult
-  func run(_ words: [String]) throws -> [String] {
+  func run(_ words: [String], suspending devices: [String] = []) throws -> [String] {
     LVMOutput.shared = LVMOutput()
     let command = words.joined(separator: " ")
-    let status = lvm2_run(handle, command)
+    let status = try CommandWatch.over(devices) { lvm2_run(handle, command) }
     let output = LVMOutput.shared
     guard status == LVM2_COMMAND_SUCCEEDED else {
       let reason = output.complaint.isEmpty ? "it gave status \(status)" : output.complaint

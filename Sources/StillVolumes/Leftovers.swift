@@ -21,8 +21,9 @@ struct Leftovers {
       report.add(remove(volumes))
     }
     // Forgotten only now: a run that has left something is found by its name again.
-    for (run, _) in try RunLock.dead()
+    for (run, origins) in try RunLock.dead()
     where !report.left.contains(where: { isOf(run, $0.snapshot) }) {
+      try removeDevices(of: run, origins)
       RunLock.forget(run)
     }
     return report
@@ -63,24 +64,8 @@ struct Leftovers {
 
   /// The devices of a run on one origin, each before those that are stacked on it.
   private func devices(of run: RunID, _ origin: VolumeName) -> [DeviceMapper] {
-    let snapshot = SnapshotName.name(of: origin, run: run)
-    let names = [
-      origin.deviceName + "-real", snapshot.deviceName + "-cow", snapshot.deviceName,
-      origin.deviceName,
-    ]
-    return (poolDevices(of: origin) + names).map { DeviceMapper(name: $0) }
-  }
-
-  /// The devices of a thin volume's pool, which LVM suspends for a moment too.
-  private func poolDevices(of origin: VolumeName) -> [String] {
-    // "thin POOL NUMBER", the pool as MAJOR:MINOR.
-    guard let line = try? DeviceMapper(name: origin.deviceName).table().first,
-      line.target == "thin",
-      let pool = line.parameters.split(separator: " ").first.flatMap({ DeviceNumber($0) }),
-      let name = BlockDevices.mapperName(of: pool), name.hasSuffix("-tpool")
-    else { return [] }
-    let stem = String(name.dropLast("-tpool".count))
-    return [stem + "_tmeta", stem + "_tdata", name, stem]
+    StackedDevices.of(origin, and: SnapshotName.name(of: origin, run: run))
+      .map { DeviceMapper(name: $0) }
   }
 
   private func suspended(of run: RunID, _ origin: VolumeName) throws -> [String] {
@@ -107,8 +92,11 @@ struct Leftovers {
       do {
         try waitUntilClosed(volume.name)
         try clear(volume.name)
-        try lvm.run(["lvremove", "--yes", "--force", volume.name.description])
+        try lvm.run(
+          ["lvremove", "--yes", "--force", volume.name.description], suspending: devices(of: volume)
+        )
         report.removed.append(volume.name)
+        TestHooks.reached("removed\(report.removed.count)")
       } catch {
         let reason = (error as? StillError)?.message ?? "\(error)"
         report.left.append(.init(snapshot: volume.name, reason: reason))
@@ -117,12 +105,38 @@ struct Leftovers {
     return report
   }
 
-  /// Broker and guard of a run can have been killed together inside the window, or the broker in the
-  /// middle of an LVM command, which suspends an origin for a moment too.
+  /// Broker and guards of a run can have been killed together, inside the window or in the middle of an
+  /// LVM command, which suspends an origin for a moment too.
   private func resumeDevices(of run: RunID, _ origins: [VolumeName]) throws {
     for device in origins.flatMap({ devices(of: run, $0) }) where try device.isSuspended() {
+      // As the guards do: what ran before can always go on.
+      try device.clear()
       try device.resume()
     }
+  }
+
+  /// An LVM command that was cut short leaves devices that its metadata do not know.
+  private func removeDevices(of run: RunID, _ origins: [VolumeName]) throws {
+    for origin in origins {
+      let hidden = DeviceMapper(name: origin.deviceName + "-real")
+      let hasSnapshots = try hidden.exists() && isOrigin(origin)
+      if try !hasSnapshots && hidden.exists() {
+        // LVM puts the tables right under its own lock.
+        try lvm.run(
+          ["lvchange", "--refresh", origin.description],
+          suspending: [hidden.name, origin.deviceName])
+      }
+      let snapshot = SnapshotName.name(of: origin, run: run).deviceName
+      var orphans = [snapshot, snapshot + "-cow"].map { DeviceMapper(name: $0) }
+      if !hasSnapshots { orphans.append(hidden) }
+      for orphan in orphans where try orphan.exists() && orphan.openCount() == 0 {
+        try orphan.remove()
+      }
+    }
+  }
+
+  private func isOrigin(_ volume: VolumeName) throws -> Bool {
+    try lvm.volumes([volume.description]).contains { $0.attributes.lowercased().hasPrefix("o") }
   }
 
   /// The inactive table of a snapshot that was disarmed and never taken holds the origin's own
@@ -130,6 +144,11 @@ struct Leftovers {
   private func clear(_ name: VolumeName) throws {
     let device = DeviceMapper(name: name.deviceName)
     if try device.exists() { try device.clear() }
+  }
+
+  /// What the removal of a snapshot suspends. One whose creation was cut short has no origin.
+  private func devices(of volume: LVMVolume) -> [String] {
+    volume.originName.map { StackedDevices.of($0, and: volume.name) } ?? []
   }
 
   /// An unmount ends a moment after the last descriptor is closed.

@@ -2,9 +2,10 @@ import StillModel
 import StillSystem
 import SystemPackage
 
-/// Tells whether a run is alive, and which origins it works on: its broker holds a lock on a file of
-/// the run's name that lists them. `/run` is empty after a reboot, and then nobody is alive and
-/// nothing is suspended. The snapshots themselves are found by their tags.
+/// Tells whether a run is alive, which origins it works on and how far it has come: its broker holds a
+/// lock on a file of the run's name that lists the origins in its first line, and below them every
+/// step with its time. `/run` is empty after a reboot, and then nobody is alive and nothing is
+/// suspended. The snapshots themselves are found by their tags.
 struct RunLock {
   private let lock: FileLock
 
@@ -19,12 +20,18 @@ struct RunLock {
     return RunLock(lock: lock)
   }
 
+  /// Writes down that a step of the run is done: "TIME STEP DETAIL". Best effort: no step fails
+  /// because it could not be written down.
+  func note(_ step: String, _ detail: String = "") {
+    let words = [Clock.now().iso8601, step, detail].filter { !$0.isEmpty }
+    try? lock.append(words.joined(separator: " "))
+  }
+
   static func isAlive(_ run: RunID) throws -> Bool {
     let folder = try openFolder()
     let name = FilePath(run.description)
     guard try folder.metadataIfPresent(of: name) != nil else { return false }
-    let note = FileLock.note(name, in: folder) ?? ""
-    return try FileLock.take(name, in: folder, note: note) == nil
+    return try FileLock.isHeld(name, in: folder)
   }
 
   /// The runs that have died without giving back what they held, with their origins.

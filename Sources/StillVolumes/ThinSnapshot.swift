@@ -23,7 +23,8 @@ struct ThinSnapshot: FreezableSnapshot {
     let name = SnapshotName.name(of: origin.name, run: run)
     // Inactive whatever lvm.conf says of that: a device in use cannot be deleted.
     try lvm.run(
-      SnapshotName.creation(name, of: origin.name, run: run, ["--setactivationskip", "y"]))
+      SnapshotName.creation(name, of: origin.name, run: run, ["--setactivationskip", "y"]),
+      suspending: StackedDevices.of(origin.name, and: name))
     let row = try lvm.volumes([name.description]).first { $0.name == name }
     guard let number = row?.thinNumber, let originNumber = origin.thinNumber,
       let pool = origin.poolName

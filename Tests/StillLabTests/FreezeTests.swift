@@ -31,7 +31,7 @@ extension LabTests {
       let began = Date()
       let backup = try Lab.pgstill(
         "backup", "--pgdata", Lab.dataDirectory, "--repo", repository, "--freeze-deadline", "1",
-        hooks: ["PGSTILL_TEST_FREEZE_PAUSE_MS": "6000"])
+        hooks: Lab.pause(at: "all-suspended", seconds: 6))
       #expect(Date().timeIntervalSince(began) > 1, "the hook did not hold the window open")
       #expect(backup.status == 13)
       #expect(backup.talk.contains("passed its deadline"))
@@ -48,7 +48,7 @@ extension LabTests {
       defer { heart.end() }
       _ = try Lab.pgstill(
         "backup", "--pgdata", Lab.dataDirectory, "--repo", repository, "--freeze-deadline", "2",
-        hooks: ["PGSTILL_TEST_FREEZE_PAUSE_MS": "9000"])
+        hooks: Lab.pause(at: "all-suspended", seconds: 9))
       heart.end()
       let beats = try String(contentsOfFile: "/mnt/data/heartbeat", encoding: .utf8)
         .split(separator: "\n").compactMap { Double($0) }
@@ -62,8 +62,9 @@ extension LabTests {
       try Lab.cluster()
       let repository = try Lab.newFolder("repo")
       let backup = try Background(
-        "exec env PGSTILL_TEST_FREEZE_PAUSE_MS=20000 \(Lab.executable("pgstill")) backup "
-          + "--pgdata \(Lab.dataDirectory) --repo \(repository) --freeze-deadline 15")
+        "exec env PGSTILL_TEST_PAUSE_AT=all-suspended PGSTILL_TEST_PAUSE_MS=20000 "
+          + "\(Lab.executable("pgstill")) backup --pgdata \(Lab.dataDirectory) --repo \(repository) --freeze-deadline 15"
+      )
       defer { backup.end() }
       try waitUntil("everything is suspended") { try Lab.suspendedDevices().count >= 3 }
       try Tool.demand("pkill", "-KILL", "-f", "pgstill broker")
@@ -75,6 +76,30 @@ extension LabTests {
       let next = try Lab.pgstill("backup", "--pgdata", Lab.dataDirectory, "--repo", repository)
       #expect(next.status == 0, "\(next.talk)")
       #expect(try Lab.snapshots() == [])
+    }
+
+    @Test(arguments: ["broker and one guard", "one guard"])
+    func anyOneOfThreeEndsTheWindow(killed: String) throws {
+      try Lab.cluster()
+      let repository = try Lab.newFolder("repo")
+      let marks = try Marks()
+      let backup = try Background(
+        "exec env PGSTILL_TEST_MARKS=\(marks.path) PGSTILL_TEST_PAUSE_AT=all-suspended "
+          + "PGSTILL_TEST_PAUSE_MS=4000 \(Lab.executable("pgstill")) backup --pgdata "
+          + "\(Lab.dataDirectory) --repo \(repository) --freeze-deadline 15")
+      defer { backup.end() }
+      try waitUntil("everything is suspended") { try Lab.suspendedDevices().count >= 3 }
+      let broker = try marks.wait(for: "all-suspended", of: "broker")
+      let guards = Lab.guards(of: broker)
+      #expect(guards.count == 2)
+      kill(guards[0], SIGKILL)
+      if killed != "one guard" { kill(broker, SIGKILL) }
+      try waitUntil("everything runs again") { try Lab.suspendedDevices().isEmpty }
+      // A set that lost a guard is not used, though its window went well.
+      #expect(backup.wait() == 13)
+      #expect(try Lab.sql("select 1") == "1")
+      #expect(try Lab.pgstill("release").status == 0)
+      try expectNothingLeft(repository)
     }
 
     private func expectNothingLeft(_ repository: String) throws {

@@ -11,6 +11,9 @@ enum Lab {
   static let isHere = Environment["LAB"] != nil
   static let reason: Comment = "needs device-mapper: scripts/test runs it in the lab"
 
+  /// Whether long matrices run whole, and not only in a few of their cases.
+  static let runsAll = Environment["LAB_ALL"] != nil
+
   static let dataDirectory = "/mnt/data/pg"
   static let tablespace = "/mnt/tbs/space"
 
@@ -87,6 +90,14 @@ enum Lab {
     return try Tool.run(["env"] + variables + [executable("pgstill")] + words)
   }
 
+  /// For `hooks`: the process that reaches this step rests there.
+  static func pause(at step: String, seconds: Double) -> [String: String] {
+    [
+      "PGSTILL_TEST_PAUSE_AT": step,
+      "PGSTILL_TEST_PAUSE_MS": "\(Int(seconds * 1000))",
+    ]
+  }
+
   /// A program of the build under test.
   static func executable(_ name: String) -> String {
     FilePath(CommandLine.arguments[0]).removingLastComponent().appending(name).string
@@ -100,11 +111,15 @@ enum Lab {
       .split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
   }
 
-  /// The devices that are suspended now.
+  /// The devices that are suspended now. One without a table keeps nobody waiting.
   static func suspendedDevices() throws -> [String] {
-    try Tool.demand("dmsetup", "info", "-c", "--noheadings", "-o", "name,suspended")
-      .split(separator: "\n").filter { $0.hasSuffix("Suspended") && !$0.hasSuffix("Not Suspended") }
-      .map(String.init)
+    try Tool.demand(
+      "dmsetup", "info", "-c", "--noheadings", "-o", "name,suspended,tables_loaded", "--separator",
+      " "
+    )
+    .split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+    .filter { $0.count == 3 && $0[1] == "Suspended" && ["Live", "Both"].contains($0[2]) }
+    .map { $0[0] }
   }
 
   /// SQL on the cluster; what it printed.

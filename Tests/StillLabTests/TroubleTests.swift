@@ -75,7 +75,7 @@ extension LabTests {
       try Lab.cluster()
       let repository = try Lab.newFolder("repo")
       let first = try Background(
-        "exec env PGSTILL_TEST_FREEZE_PAUSE_MS=3000 \(Lab.executable("pgstill")) backup --pgdata "
+        "exec env PGSTILL_TEST_PAUSE_AT=all-suspended PGSTILL_TEST_PAUSE_MS=3000 \(Lab.executable("pgstill")) backup --pgdata "
           + "\(Lab.dataDirectory) --repo \(repository) --freeze-deadline 30")
       try waitUntil("the first holds the lock") {
         FileManager.default.fileExists(atPath: repository + "/pg/.lock")

@@ -1,5 +1,5 @@
 #pragma once
-// The freeze window and its guard.
+// The freeze window and its guards.
 //
 // Between the first suspend and the last resume a database waits, and with it whoever needs one of
 // its pages: a page fault, an allocation or a line in a log that lands on a frozen file system would
@@ -15,6 +15,7 @@ enum {
   FREEZE_MAX_ORIGINS = 32,
   FREEZE_MAX_TAKES = 64,
   FREEZE_MESSAGE_ROOM = 64,
+  FREEZE_GUARDS = 2,
 };
 
 /// From the monotonic clock, in nanoseconds; 0 where a step was not reached.
@@ -44,21 +45,27 @@ enum freeze_outcome {
   FREEZE_BEGAN_EARLY,
   /// A snapshot could not be taken.
   FREEZE_TAKE_FAILED,
-  /// An origin is suspended still. It outweighs every other outcome; the guard goes on trying.
+  /// An origin is suspended still. It outweighs every other outcome; the guards go on trying.
   FREEZE_RESUME_FAILED,
-  /// The guard resumed the origins: the deadline had passed.
+  /// The guards resumed the origins: the deadline had passed.
   FREEZE_GUARD_ACTED,
-  /// The guard could not be started or has died.
+  /// A guard could not be started or has died.
   FREEZE_GUARD_LOST,
   /// This process may not lock its memory.
   FREEZE_NOT_LOCKED,
 };
 
-/// What broker and guard both see: a page of shared memory. The broker alone writes `marked`.
+/// What broker and guards all see: a page of shared memory. The broker alone writes `marked`.
 struct freeze_shared {
   /// 1 from before an origin's suspend until after its resume.
   volatile int32_t marked[FREEZE_MAX_ORIGINS];
   volatile int32_t guard_acted;
+};
+
+/// A guard, and the broker's end of the pipe to it.
+struct freeze_guard {
+  pid_t process;
+  int pipe;
 };
 
 struct freeze_window {
@@ -66,7 +73,9 @@ struct freeze_window {
   int control;
   int64_t deadline_nanoseconds;
 
-  /// How long to wait with everything suspended; 0 but in tests of the guard.
+  /// For tests, in debug builds only: how long to rest after which step. The first is the flush, then
+  /// come each suspend, the proof that all are suspended, each take and each resume. 0 for none.
+  uint32_t pause_step;
   int64_t pause_nanoseconds;
   /// An open folder on each origin's file system: synced right before the window, so that little is
   /// left to flush inside it.
@@ -92,10 +101,13 @@ struct freeze_window {
   bool rehearsing;
   /// Which origins this process has suspended and not resumed.
   bool held[FREEZE_MAX_ORIGINS];
+  uint32_t steps_done;
+  /// Guards drop the table that waits in a device before they resume it.
+  bool rolls_back;
   pid_t broker;
   struct freeze_shared *shared;
-  int guard_pipe;
-  pid_t guard;
+  uint32_t guard_count;
+  struct freeze_guard guards[FREEZE_GUARDS];
 };
 
 /// Adds an origin by its device-mapper name, with an open folder on its file system. 0, or -1 when
@@ -108,11 +120,19 @@ int freeze_add_resume(struct freeze_window *window, const char *name);
 /// Adds "send this message to sector 0 of this device". 0 or -1.
 int freeze_add_message(struct freeze_window *window, const char *name, const char *text);
 
-/// Starts the guard, then does the whole window: suspends every origin, proves that all are
-/// suspended, takes every snapshot, proves it again, resumes every origin, and dismisses the guard.
+/// Starts the guards, then does the whole window: suspends every origin, proves that all are
+/// suspended, takes every snapshot, proves it again, resumes every origin, and dismisses the guards.
 /// Whatever fails, every origin that was suspended is resumed before it returns. The outcome and
 /// the times stand in `window`. The caller ignores SIGPIPE, which a guard that died would cause.
 void freeze_run(struct freeze_window *window);
+
+/// For commands that suspend devices on their own, such as LVM's: from here until `freeze_watch_end`
+/// two guards resume whatever of the window's origins is suspended, in their order, should this
+/// process die. The tables that the command has loaded are dropped: whether LVM has committed the
+/// metadata that they belong to is not known, and what ran before can go on in either case. There is
+/// no deadline. 0, or errno.
+int freeze_watch_begin(struct freeze_window *window);
+void freeze_watch_end(struct freeze_window *window);
 
 // Below the window. process.c:
 
@@ -130,14 +150,16 @@ void freeze_hurry(bool hurries, int priority);
 int freeze_call(struct freeze_window *window, unsigned long command, struct dm_ioctl *request);
 int freeze_suspend(struct freeze_window *window, const char *name);
 int freeze_resume(struct freeze_window *window, const char *name);
+/// Drops the table that waits in a device, if there is one.
+int freeze_clear(struct freeze_window *window, const char *name);
 /// Device-mapper's flags of `name` (DM_SUSPEND_FLAG and others), or -1.
 int64_t freeze_flags(struct freeze_window *window, const char *name);
 
 // guard.c:
 
 /// 0, or errno.
-int freeze_guard_start(struct freeze_window *window);
-/// False if the guard is gone.
-bool freeze_guard_arm(struct freeze_window *window);
-/// True if the guard was there to the end and did not have to act.
-bool freeze_guard_dismiss(struct freeze_window *window);
+int freeze_guards_start(struct freeze_window *window);
+/// False if a guard is gone.
+bool freeze_guards_arm(struct freeze_window *window);
+/// True if every guard was there to the end and none had to act.
+bool freeze_guards_dismiss(struct freeze_window *window);

@@ -1,0 +1,29 @@
+import CFreeze
+import StillModel
+import StillSystem
+
+/// Guards over a command of LVM's, which suspends devices for a moment of its own: should this process
+/// die in the middle of it, they let run what is suspended.
+enum CommandWatch {
+  /// - Parameter devices: by their names in `/dev/mapper`, each before those that are stacked on it.
+  /// - Throws: `.volumes` where no guard could be started; then `body` was not run.
+  static func over<Result>(_ devices: [String], _ body: () throws -> Result) throws -> Result {
+    guard !devices.isEmpty else { return try body() }
+    let control = try OpenFile.open("/dev/mapper/control", .update(permissions: 0o600))
+    let window = UnsafeMutablePointer<freeze_window>.allocate(capacity: 1)
+    window.initialize(to: freeze_window())
+    defer { window.deallocate() }
+    window.pointee.control = control.descriptor
+    for device in devices where freeze_add_origin(window, device, -1) != 0 {
+      throw StillError(.volumes, "more devices than one command of LVM's can have guarded")
+    }
+    let reason = freeze_watch_begin(window)
+    guard reason == 0 else {
+      throw StillError(
+        .volumes, "the guards of an LVM command could not be started: \(StillError.reason(reason))",
+        hint: "In a container, give it CAP_IPC_LOCK; LVM was not asked to do anything.")
+    }
+    defer { freeze_watch_end(window) }
+    return try body()
+  }
+}
