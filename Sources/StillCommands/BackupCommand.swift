@@ -23,7 +23,7 @@ struct BackupCommand: ParsableCommand {
       try output.show(PlanDocument(plan: planBackup(request, with: broker, observer)))
       return
     }
-    let result = try Interruption.watch { cancellation in
+    let result = try Interruption.watch(broker) { cancellation in
       try backup(request, with: broker, observer, cancellation)
     }
     observer.end()

@@ -38,7 +38,7 @@ func withFrozenSet<Result>(
         plan.id, plan.volumes.map { SnapshotRequest(origin: $0.origin, size: $0.snapshotSize) },
         folders: plan.volumes.map { try plan.folder(on: $0) })
     }
-    let (lsn, report) = try (moment ?? whileRunning(plan, cluster)) { prelude in
+    let (lsn, report) = try (moment ?? whileRunning(plan, cluster, run)) { prelude in
       try run.phase(.freeze, "\(snapshots.count) volumes", failsAs: .volumes) {
         let lsn = try prelude()
         return (lsn, try provider.freeze(deadline: request.freezeDeadline))
@@ -96,18 +96,20 @@ typealias Moment = (
 ) throws -> (LSN, FreezeReport)
 
 /// The moment of a running server.
-private func whileRunning(_ plan: BackupPlan, _ cluster: LiveCluster) -> Moment {
+private func whileRunning(_ plan: BackupPlan, _ cluster: LiveCluster, _ run: Run) -> Moment {
   { freeze in
     try freeze {
-      try flush(plan, cluster)
+      try flush(plan, cluster, run)
       return try cluster.session.flushLSN()
     }
   }
 }
 
 /// Leaves as little as possible to be flushed inside the window.
-func flush(_ plan: BackupPlan, _ cluster: LiveCluster) throws {
-  try cluster.session.checkpoint()
+func flush(_ plan: BackupPlan, _ cluster: LiveCluster, _ run: Run) throws {
+  let canceller = cluster.session.canceller
+  // It may take minutes.
+  try run.cancellation.interrupting({ canceller.cancel() }) { try cluster.session.checkpoint() }
   var seen: Set<DeviceNumber> = []
   for location in plan.layout.locations
   where plan.freezes(location) && seen.insert(location.fileSystem.device).inserted {

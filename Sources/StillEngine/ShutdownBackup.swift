@@ -20,7 +20,7 @@ func withStoppedSource<Result>(
     return try withFrozenSet(
       plan, of: cluster, request, with: provider, run,
       at: { freeze in
-        try flush(plan, cluster)
+        try flush(plan, cluster, run)
         let stopped = try StoppedServer(cluster, server, request, units: provider.units, run)
         back = stopped
         do {

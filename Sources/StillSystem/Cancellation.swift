@@ -7,6 +7,7 @@ public final class Cancellation: Sendable {
   // The flag is what checkpoints look at, some of them once a block; the lock is taken only after.
   private let isOrdered = Atomic<Bool>(false)
   private let reason = Mutex<StillError?>(nil)
+  private let interrupt = Mutex<(@Sendable () -> Void)?>(nil)
 
   public init() {}
 
@@ -14,6 +15,25 @@ public final class Cancellation: Sendable {
   public func cancel(_ error: StillError) {
     reason.withLock { if $0 == nil { $0 = error } }
     isOrdered.store(true, ordering: .releasing)
+    interrupt.withLock { $0 }?()
+  }
+
+  /// Runs `body`, which has no checkpoints of its own; an order to stop meanwhile calls `interrupt`,
+  /// on the thread that gives it, so that `body` fails.
+  ///
+  /// - Throws: the reason given to `cancel`, where there is one.
+  public func interrupting<Result>(
+    _ interrupt: @escaping @Sendable () -> Void, _ body: () throws -> Result
+  ) throws -> Result {
+    self.interrupt.withLock { $0 = interrupt }
+    defer { self.interrupt.withLock { $0 = nil } }
+    try checkpoint()
+    do {
+      return try body()
+    } catch {
+      try checkpoint()
+      throw error
+    }
   }
 
   public var isCancelled: Bool { isOrdered.load(ordering: .acquiring) }

@@ -64,6 +64,12 @@ public final class Channel {
   /// Closes a descriptor that came with a line and is not wanted.
   public static func discard(_ descriptor: Int32) { Glibc.close(descriptor) }
 
+  /// Ends the line in both directions, for whoever waits at its ends too; it is closed later, by its
+  /// owner.
+  public static func hangUp(_ descriptor: Int32) {
+    shutdown(descriptor, Int32(SHUT_RDWR))
+  }
+
   public func close() {
     guard isOpen else { return }
     isOpen = false

@@ -3,22 +3,22 @@ import StillModel
 
 /// Tells of the signals that ask a process to end, on a thread of its own: nothing runs in a signal
 /// handler. Made by the main thread before others start, for they inherit the blocked signals.
+///
+/// A signal that this process was started to ignore, as nohup(1) does, stays ignored.
 public final class SignalWatch: Sendable {
   private let thread: WorkerThread
-  private static let asked = [SIGINT, SIGTERM, SIGHUP]
+  private let asked: [Int32]
   /// Ends the watch; nobody else sends it here.
   private static let enough = SIGUSR2
 
   /// - Parameter report: called with the number of each signal, on the watch's thread.
   public init(_ report: @escaping @Sendable (Int32) -> Void) throws {
-    var watched = sigset_t()
-    sigemptyset(&watched)
-    for number in SignalWatch.asked + [SignalWatch.enough] { sigaddset(&watched, number) }
+    let asked = [SIGINT, SIGTERM, SIGHUP].filter { !SignalWatch.isIgnored($0) }
+    self.asked = asked
+    var watched = SignalWatch.set(asked + [SignalWatch.enough])
     pthread_sigmask(SIG_BLOCK, &watched, nil)
     thread = try WorkerThread {
-      var watched = sigset_t()
-      sigemptyset(&watched)
-      for number in SignalWatch.asked + [SignalWatch.enough] { sigaddset(&watched, number) }
+      var watched = SignalWatch.set(asked + [SignalWatch.enough])
       while true {
         var number: Int32 = 0
         guard sigwait(&watched, &number) == 0, number != SignalWatch.enough else { return }
@@ -31,9 +31,21 @@ public final class SignalWatch: Sendable {
   public func end() {
     kill(getpid(), SignalWatch.enough)
     thread.join()
-    var watched = sigset_t()
-    sigemptyset(&watched)
-    for number in SignalWatch.asked { sigaddset(&watched, number) }
+    var watched = SignalWatch.set(asked)
     pthread_sigmask(SIG_UNBLOCK, &watched, nil)
+  }
+
+  private static func isIgnored(_ number: Int32) -> Bool {
+    var action = sigaction()
+    guard sigaction(number, nil, &action) == 0 else { return false }
+    return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self)
+      == unsafeBitCast(SIG_IGN, to: Int.self)
+  }
+
+  private static func set(_ numbers: [Int32]) -> sigset_t {
+    var set = sigset_t()
+    sigemptyset(&set)
+    for number in numbers { sigaddset(&set, number) }
+    return set
   }
 }

@@ -9,6 +9,16 @@ public enum Signals {
     for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE] { signal(number, SIG_IGN) }
   }
 
+  /// Ends this process at once, as if it had never watched for this signal.
+  public static func endProcess(by number: Int32) {
+    signal(number, SIG_DFL)
+    var only = sigset_t()
+    sigemptyset(&only)
+    sigaddset(&only, number)
+    pthread_sigmask(SIG_UNBLOCK, &only, nil)
+    raise(number)
+  }
+
   /// A peer that is gone shows as an error of write(2), not as the end of this process.
   public static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 }

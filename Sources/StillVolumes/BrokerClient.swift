@@ -19,6 +19,10 @@ public final class BrokerClient: SnapshotProvider {
   }
 
   private let state: Mutex<State>
+  /// The descriptor of the line for whoever cannot wait for `state`, which is held while a question
+  /// waits for its answer; nil when there is none.
+  private let line = Mutex<Int32?>(nil)
+  private let isAbandoned = Atomic<Bool>(false)
 
   private init(_ state: sending State) { self.state = Mutex(state) }
 
@@ -79,10 +83,18 @@ public final class BrokerClient: SnapshotProvider {
     let child: Child? = state.withLock { state in
       defer { state = .ended }
       guard case .running(let connection) = state else { return nil }
+      line.withLock { $0 = nil }
       connection.channel.close()
       return connection.child
     }
-    _ = child?.wait()
+    if !isAbandoned.load(ordering: .acquiring) { _ = child?.wait() }
+  }
+
+  /// Leaves the broker to itself, from any thread: it gives back what it holds, and nobody waits for
+  /// it. A question under way and every later one fail.
+  public func abandon() {
+    isAbandoned.store(true, ordering: .releasing)
+    line.withLock { $0.map(Channel.hangUp) }
   }
 
   /// What root runs, nobody else may be able to write: only then it belongs into sudoers.
@@ -166,6 +178,11 @@ public final class BrokerClient: SnapshotProvider {
   ) throws -> (reply: BrokerReply, descriptors: [Int32]) {
     try state.withLock { state in
       if case .waiting(let program) = state { state = .running(try Self.startWithSudo(program)) }
+      if case .running(let connection) = state {
+        line.withLock { $0 = connection.channel.descriptor }
+        // The order may have come before there was a line.
+        if isAbandoned.load(ordering: .acquiring) { Channel.hangUp(connection.channel.descriptor) }
+      }
       guard case .running(let connection) = state,
         (try? connection.channel.send(message: request, descriptors: folders)) != nil,
         let (line, descriptors) = try? connection.channel.receive()
