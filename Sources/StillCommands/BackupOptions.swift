@@ -77,7 +77,8 @@ struct BackupOptions: ParsableArguments {
     help: ArgumentHelp(
       "For --consistency shutdown: what stops the server, in place of its systemd unit, "
         + "pg_ctlcluster or pg_ctl. Run by /bin/sh -c as the owner of the cluster; has to come back "
-        + "when the server is down. Wants --start-command too.", valueName: "command"))
+        + "when the server is down, and to leave nothing behind. Wants --start-command too.",
+      valueName: "command"))
   var stopCommand: String?
 
   @Option(

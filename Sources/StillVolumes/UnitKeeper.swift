@@ -50,7 +50,7 @@ final class UnitKeeper {
     guard let held = stopped else { return }
     let unit = held.unit
     stopped = nil
-    SystemLog.warn("pgstill died while it had \(unit) stopped; starting it")
+    SystemLog.warn("pgstill ended with \(unit) stopped; starting it")
     for attempt in 1...2 {
       do {
         // Waits for a stop that is still under way, and then for the start.

@@ -68,6 +68,42 @@ import Testing
     #expect(try site.cluster.sql("SHOW work_mem") == "5MB")
   }
 
+  @Test("A server whose log collector has its output comes back to it")
+  func logCollector() throws {
+    let site = try StoppableSite(settings: ["logging_collector": "on", "log_directory": "log"])
+    #expect(try site.cluster.sql("SHOW logging_collector") == "on")
+    let before = try site.postmaster()
+    let outcome = try site.backUp()
+    #expect(outcome.status == 0, "\(outcome.talk)")
+    let after = try #require(try site.postmaster())
+    #expect(after != before)
+    #expect(try RunningProcess(after).target(ofDescriptor: 1).hasPrefix("pipe:"))
+    try site.cluster.append(["no_such_setting": "1"])
+    let failure = try site.failure(try site.backUp(), 12)
+    let log = site.dataDirectory + "/log/startup.log"
+    #expect(failure.further.contains { $0.hasPrefix(log) && $0.contains("no_such_setting") })
+  }
+
+  @Test("A server whose output goes somewhere else is not stopped without a start command")
+  func outputElsewhere() throws {
+    let site = try StoppableSite()
+    try site.cluster.stop()
+    // Nobody could connect its output to that pipe again.
+    try site.cluster.runAsOwner(
+      "/bin/sh",
+      [
+        "-c", "$0 start -w -s -D $1 2>&1 | cat >/dev/null &",
+        "\(site.cluster.programs)/pg_ctl", site.dataDirectory,
+      ])
+    try site.waitUntilUp()
+    let before = try site.postmaster()
+    let failure = try site.failure(try site.backUp(), 11)
+    #expect(failure.message.contains("output goes neither to a file nor to its log collector"))
+    #expect(failure.hint.contains("--start-command"))
+    #expect(try site.postmaster() == before)
+    #expect(try site.backUp(stop: site.stop).status == 0)
+  }
+
   @Test("A plan and a check say how the server is stopped, how it is started, and for how long")
   func saidBefore() throws {
     let site = try StoppableSite()

@@ -52,5 +52,21 @@ extension LabTests {
       }
       try Tool.demand("rm", "-rf", place)
     }
+
+    @Test("Killed with the server down and snapshots prepared: both are given back by themselves")
+    func killedWhileDown() throws {
+      try Lab.cluster()
+      let control = "pg_ctl -D \(Lab.dataDirectory) -w -s"
+      let started = try Lab.sql("SELECT pg_postmaster_start_time()")
+      let backup = try Lab.pgstill(
+        "backup", "--pgdata", Lab.dataDirectory, "--repo", try Lab.newFolder("repo"),
+        "--consistency", "shutdown", "--stop-command", "\(control) -m fast stop; kill -9 $PPID",
+        "--start-command", "\(control) -t 120 -l /var/log/postgresql/lab.log start")
+      #expect(backup.status == 137, "\(backup.talk)")
+      try waitUntil("the server runs again") {
+        (try? Lab.sql("SELECT pg_postmaster_start_time()")).map { $0 != started } ?? false
+      }
+      try waitUntil("the snapshots are gone") { try Lab.snapshots() == [] }
+    }
   }
 }

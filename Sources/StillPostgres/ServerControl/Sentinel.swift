@@ -9,7 +9,8 @@ import SystemPackage
 /// nothing but SIGKILL ends it.
 ///
 /// It hears of the death by the end of a socket. The program that stops the server holds that open
-/// too: when the socket ends, nobody is left who could still stop the server.
+/// too: when the socket ends, nobody is left who could still stop the server. A stop command of the
+/// user's that leaves something running behind has to close descriptor 3 for it.
 public final class Sentinel {
   private let channel: Channel
   private let child: Child
@@ -80,7 +81,7 @@ extension ServerSwitch {
   /// Starts the server for somebody who died, and tells the system's log.
   fileprivate func rescue() throws {
     SystemLog.warn(
-      "pgstill died while it had the server of \(dataDirectory) stopped; seeing that it runs")
+      "pgstill ended with the server of \(dataDirectory) stopped; seeing that it runs")
     _ = try ensureUp(units: nil, notice: SystemLog.warn) { postmaster in
       try ConnectionTarget(postmaster: postmaster).requireAnswer()
     }

@@ -134,7 +134,8 @@ extension ServerControl.PgCtl {
         != nil
     else { throw ServerSwitch.needsCommands("there is no \(program)") }
     guard let log = log ?? logCollector?.appending("startup.log").string else {
-      throw ServerSwitch.needsCommands("the server's output goes neither to a file nor to its log")
+      throw ServerSwitch.needsCommands(
+        "the server's output goes neither to a file nor to its log collector")
     }
     let (folder, options) = Self.split(Array(arguments.dropFirst()))
     let startDirectory = folder ?? dataDirectory

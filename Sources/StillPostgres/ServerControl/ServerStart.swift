@@ -43,14 +43,18 @@ extension ServerSwitch {
           return (proof, !starts.isEmpty || isWaitingSaid)
         } catch let failure as StillError {
           if failure.status == .precondition || watch.seconds > Self.patience {
-            throw notUp("the server was started, but does not prove it: \(failure.message)")
+            throw notUp(
+              "the server is there, but does not prove itself: \(failure.message)",
+              hint: "Connect to it and see what it says; if it is down: \(control.startLine)")
           }
         }
       case .down:
         if let last = starts.last {
           guard try last.isOver(units) else { break }
           let reason = "the server could not be started again: \(last.failure)"
-          if starts.count == Self.attempts { throw notUp(reason) }
+          if starts.count == Self.attempts {
+            throw notUp(reason, hint: "Start it by hand: \(control.startLine)")
+          }
           notice("\(reason); trying once more")
         }
         watch = Stopwatch()
@@ -106,8 +110,8 @@ extension ServerSwitch {
   }
 
   /// The failure that somebody has to act on at once.
-  private func notUp(_ message: String) -> StillError {
-    var failure = StillError(.postgres, message, hint: "Start it by hand: \(control.startLine)")
+  private func notUp(_ message: String, hint: String) -> StillError {
+    var failure = StillError(.postgres, message, hint: hint)
     failure.further = logLines()
     return failure
   }
