@@ -13,12 +13,12 @@ extension LabTests {
         "lvcreate", "-qq", "-y", "-V", "900M", "-n", "filler", "--thinpool", "vg0/pool")
       let run = try Background(
         "exec \(Lab.executable("pgstill")) backup --pgdata \(Lab.dataDirectory) --repo \(repository) "
-          + "--compress none --rate-limit 1M 2>\(repository)/talk")
+          + "--compress none --rate-limit 512K 2>\(repository)/talk")
       try waitUntil("it copies") {
         try !Tool.demand("find", repository, "-name", "base.tar*").isEmpty
       }
       let writer = try Background(
-        "for i in $(seq 0 899); do dd if=/dev/zero of=/dev/vg0/filler bs=1M count=1 seek=$i oflag=direct; "
+        "for i in $(seq 0 111); do dd if=/dev/zero of=/dev/vg0/filler bs=8M count=1 seek=$i oflag=direct; "
           + "sleep 0.02; done")
       let status = run.wait()
       writer.end()
