@@ -17,10 +17,12 @@ final class CounterWriter: Sendable {
   static let fileName: FilePath = "freeze-trial-counter"
   private static let width = 12
 
+  private let folders: [FilePath]
   private let state = Mutex(State())
   private let thread: Mutex<WorkerThread?> = Mutex(nil)
 
   init(_ folders: [FilePath]) throws {
+    self.folders = folders
     let files = try folders.map {
       try OpenFile.open(
         $0.appending(CounterWriter.fileName.components), .update(permissions: 0o600))
@@ -68,6 +70,12 @@ final class CounterWriter: Sendable {
       thread = nil
     }
     if let failure = state.withLock({ $0.failure }) { throw failure }
+  }
+
+  func removeFiles() {
+    for folder in folders {
+      try? OpenFolder.open(folder).remove(CounterWriter.fileName)
+    }
   }
 
   /// The number that stands in a frozen folder.

@@ -12,7 +12,7 @@ struct FreezeTrial: ParsableCommand {
     abstract: "Freeze volumes while a counter is synced to each in turn, and read the counters.",
     discussion: "Exit status 0 if no set was torn, 1 otherwise; with --control always 0.")
 
-  @Option(help: "How many snapshot sets to take.")
+  @Option(help: "How many times to freeze the set, or with --control to take one.")
   var windows = 3
 
   @Flag(help: "Take the snapshots with plain lvcreate, one after the other, for comparison.")
@@ -50,22 +50,25 @@ struct FreezeTrial: ParsableCommand {
     guard let size = ByteCount.parse(snapshotSize) else {
       throw ValidationError("--snapshot-size wants a size.")
     }
+    let writer = try CounterWriter(volumes.map(\.folder))
+    defer { writer.removeFiles() }
+    Clock.sleep(milliseconds: 300)
     var torn = 0
     var longest = 0.0
-    for index in 1...max(1, windows) {
-      let writer = try CounterWriter(volumes.map(\.folder))
-      Clock.sleep(milliseconds: 300)
-      let outcome = try control ? plainSnapshots(size, writer) : frozenSet(size, writer)
-      try writer.end()
-      let isGood = isOneInstant(outcome.numbers)
-      torn += isGood ? 0 : 1
-      longest = max(longest, outcome.stall)
-      let numbers = outcome.numbers.map(String.init).joined(separator: " ")
-      Terminal.print(
-        "set \(index): counters \(numbers)  \(outcome.detail)  \(isGood ? "one instant" : "TORN")\n"
-      )
+    try withSets(size, writer) { takeSet in
+      for index in 1...max(1, windows) {
+        let outcome = try takeSet()
+        let isGood = isOneInstant(outcome.numbers)
+        torn += isGood ? 0 : 1
+        longest = max(longest, outcome.stall)
+        let numbers = outcome.numbers.map(String.init).joined(separator: " ")
+        let verdict = isGood ? "one instant" : "TORN"
+        Terminal.print("set \(index): counters \(numbers)  \(outcome.detail)  \(verdict)\n")
+      }
     }
-    Terminal.print("longest stall of the writer: \(tenths(longest)) ms\n")
+    try writer.end()
+    let what = control ? "plain lvcreate" : "the freeze windows"
+    Terminal.print("longest stall of the writer in \(what): \(tenths(longest)) ms\n")
     Terminal.print("torn: \(torn) of \(max(1, windows))\n")
     return torn
   }
@@ -77,8 +80,14 @@ struct FreezeTrial: ParsableCommand {
     var detail: String
   }
 
-  /// As a backup does it.
-  private func frozenSet(_ size: UInt64, _ writer: CounterWriter) throws -> Outcome {
+  /// Hands `body` what takes one set after the other: as a backup does it, or with plain lvcreate.
+  private func withSets(
+    _ size: UInt64, _ writer: CounterWriter, _ body: (() throws -> Outcome) throws -> Void
+  ) throws {
+    if control {
+      try body { try plainSnapshots(size, writer) }
+      return
+    }
     let folders = try volumes.map { try OpenFolder.open($0.folder) }
     let broker = try BrokerClient.start(
       program: "/proc/self/exe", owner: try folders.first?.metadata().owner)
@@ -87,20 +96,32 @@ struct FreezeTrial: ParsableCommand {
     _ = try broker.prepare(
       RunID(at: Clock.now()), volumes.map { SnapshotRequest(origin: $0.name, size: size) },
       folders: folders)
-    let preparing = writer.takeLongestStall()
+    Terminal.print(
+      "prepared: the writer stalled \(tenths(writer.takeLongestStall())) ms in LVM's lvcreate\n")
+    try body {
+      let outcome = try frozenSet(broker, writer)
+      try broker.thaw()
+      return outcome
+    }
+    _ = try broker.release()
+  }
+
+  /// One freeze of the set that `broker` holds.
+  private func frozenSet(_ broker: BrokerClient, _ writer: CounterWriter) throws -> Outcome {
+    Clock.sleep(milliseconds: 100)
+    _ = writer.takeLongestStall()
     let report = try broker.freeze(deadline: 5)
     Clock.sleep(milliseconds: 20)
-    let freezing = writer.takeLongestStall()
+    let stall = writer.takeLongestStall()
     let roots = try broker.open()
+    defer { roots.forEach { $0.close() } }
     let numbers = try zip(roots, volumes).map { root, volume in
       try CounterWriter.number(in: root.folder(try volume.innerPath()))
     }
-    roots.forEach { $0.close() }
-    _ = try broker.release()
     return Outcome(
-      numbers: numbers, stall: max(preparing, freezing),
+      numbers: numbers, stall: stall,
       detail: "window \(tenths(report.window)) ms, skew \(tenths(report.skew)) ms, writer stalled "
-        + "\(tenths(freezing)) ms in it, \(tenths(preparing)) ms before")
+        + "\(tenths(stall)) ms")
   }
 
   /// As everybody else does it.

@@ -97,6 +97,9 @@ public final class Broker {
     case .prepare(let run, let requests):
       return .prepared(try prepare(run, requests, folders))
     case .freeze(let deadline): return .frozen(try freeze(deadline: deadline))
+    case .thaw:
+      try thaw()
+      return .thawed
     case .open:
       guard isFrozen else { throw StillError(.volumes, "nothing is frozen yet") }
       opened = try snapshots.map { try $0.open() }
@@ -183,6 +186,18 @@ public final class Broker {
     isFrozen = true
     done("frozen")
     return report
+  }
+
+  /// Makes the snapshots wait, empty, as after their preparation.
+  private func thaw() throws {
+    guard isFrozen else { throw StillError(.volumes, "nothing is frozen yet") }
+    isFrozen = false
+    for snapshot in snapshots {
+      try snapshot.device.waitUntilClosed()
+      try snapshot.unsettle(with: lvm)
+      try snapshot.disarm()
+    }
+    done("thawed")
   }
 
   private func extend(_ origin: VolumeName, to size: UInt64) throws -> SnapshotFacts {

@@ -138,6 +138,12 @@ public final class BrokerClient: SnapshotProvider {
     return report
   }
 
+  /// Gives up the frozen instant, once everything opened in it is closed: the set waits for another
+  /// freeze.
+  public func thaw() throws {
+    guard case .thawed = try ask(.thaw).reply else { throw confused() }
+  }
+
   public func open() throws -> [OpenFolder] {
     let (reply, descriptors) = try ask(.open)
     let folders = descriptors.enumerated().map { index, descriptor in

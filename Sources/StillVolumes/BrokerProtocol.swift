@@ -10,6 +10,8 @@ enum BrokerRequest: Codable {
   case prepare(run: RunID, [SnapshotRequest])
   /// The deadline in seconds.
   case freeze(deadline: Double)
+  /// Gives up the frozen instant; the set waits for another freeze.
+  case thaw
   /// Answered with one descriptor a snapshot.
   case open
   case fill
@@ -27,6 +29,7 @@ enum BrokerReply: Codable {
   case surveyed([VolumeFacts])
   case prepared([SnapshotFacts])
   case frozen(FreezeReport)
+  case thawed
   case opened
   case filled([SnapshotFill])
   case extended(SnapshotFacts)

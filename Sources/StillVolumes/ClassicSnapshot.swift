@@ -54,6 +54,8 @@ struct ClassicSnapshot: FreezableSnapshot {
 
   func settle(with lvm: LVM) throws {}
 
+  func unsettle(with lvm: LVM) throws {}
+
   mutating func extend(to size: UInt64, with lvm: LVM) throws {
     do {
       try lvm.run(

@@ -23,6 +23,17 @@ struct DeviceMapper {
   /// How many times the device is open now; 0 if it does not exist.
   func openCount() throws -> Int { try info().map { Int($0.open_count) } ?? 0 }
 
+  /// An unmount ends a moment after the last descriptor is closed.
+  ///
+  /// - Throws: `.leftBehind` where somebody keeps it open.
+  func waitUntilClosed() throws {
+    for _ in 0..<100 {
+      if try openCount() == 0 { return }
+      Clock.sleep(milliseconds: 50)
+    }
+    throw StillError(.leftBehind, "it is still open")
+  }
+
   /// Whether somebody may wait for its resume. A device without a table in place cannot be resumed, and
   /// nobody waits for it.
   func isSuspended() throws -> Bool {

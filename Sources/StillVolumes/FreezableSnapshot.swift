@@ -22,6 +22,9 @@ protocol FreezableSnapshot {
   /// After the window: makes its device, where it has none yet.
   func settle(with lvm: LVM) throws
 
+  /// Undoes `settle`.
+  func unsettle(with lvm: LVM) throws
+
   /// See `SnapshotProvider.extend`.
   mutating func extend(to size: UInt64, with lvm: LVM) throws
 

@@ -90,7 +90,7 @@ struct Leftovers {
     var report = ReleaseReport()
     for volume in volumes {
       do {
-        try waitUntilClosed(volume.name)
+        try DeviceMapper(name: volume.name.deviceName).waitUntilClosed()
         try clear(volume.name)
         try lvm.run(
           ["lvremove", "--yes", "--force", volume.name.description], suspending: devices(of: volume)
@@ -149,14 +149,5 @@ struct Leftovers {
   /// What the removal of a snapshot suspends. One whose creation was cut short has no origin.
   private func devices(of volume: LVMVolume) -> [String] {
     volume.originName.map { StackedDevices.of($0, and: volume.name) } ?? []
-  }
-
-  /// An unmount ends a moment after the last descriptor is closed.
-  private func waitUntilClosed(_ name: VolumeName) throws {
-    for _ in 0..<100 {
-      if try DeviceMapper(name: name.deviceName).openCount() == 0 { return }
-      Clock.sleep(milliseconds: 50)
-    }
-    throw StillError(.leftBehind, "it is still open")
   }
 }

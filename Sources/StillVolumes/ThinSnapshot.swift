@@ -50,6 +50,10 @@ struct ThinSnapshot: FreezableSnapshot {
     ])
   }
 
+  func unsettle(with lvm: LVM) throws {
+    try lvm.run(["lvchange", "--activate", "n", facts.snapshot.description])
+  }
+
   func extend(to size: UInt64, with lvm: LVM) throws {
     throw StillError(
       .volumes, "\(facts.snapshot) is a thin snapshot, which has no store to extend",

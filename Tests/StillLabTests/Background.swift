@@ -31,7 +31,7 @@ final class Background {
 
 /// Waits for what has to come about; the limit only keeps a broken test from waiting for ever.
 func waitUntil(_ what: String, _ condition: () throws -> Bool) throws {
-  for _ in 0..<600 {
+  for _ in 0..<2400 {
     if try condition() { return }
     usleep(50_000)
   }

@@ -8,13 +8,17 @@ extension LabTests {
   struct FreezeTests {
     @Test func frozenSetsAreOfOneInstantAndPlainOnesAreTorn() throws {
       try Lab.cluster()
-      let places = try ["vg0/data", "vg1/tbs", "vg0/wal"].map { name in
-        "\(name)=\(try Lab.folder(on: #require(VolumeName(name))))"
-      }
-      let frozen = try Tool.run([Lab.executable("freeze-trial"), "--windows", "10"] + places)
+      // As the cluster's own files: beside them, and below the tablespace's and the WAL's folders.
+      let places = [
+        "vg0/data=\(Lab.dataDirectory)", "vg1/tbs=\(Lab.tablespace)", "vg0/wal=/mnt/wal/pg_wal",
+      ]
+      let frozen = try Tool.run([Lab.executable("freeze-trial"), "--windows", "100"] + places)
       print(frozen.output)
       #expect(frozen.status == 0, "\(frozen.output) \(frozen.talk)")
-      #expect(frozen.output.contains("torn: 0 of 10"))
+      #expect(frozen.output.contains("torn: 0 of 100"))
+      let sets = frozen.output.split(separator: "\n").filter { $0.hasPrefix("set ") }
+      let moments = Set(sets.map { $0.split(separator: " ")[3] })
+      #expect(moments.count == 100, "some windows show the same moment")
 
       let plain = try Tool.run(
         [Lab.executable("freeze-trial"), "--control", "--windows", "10"] + places)
@@ -23,6 +27,7 @@ extension LabTests {
       let torn = try #require(line.split(separator: " ").dropFirst().first.flatMap { Int($0) })
       #expect(torn >= 6, "the control shows nothing: \(plain.output)")
       #expect(try Lab.snapshots() == [])
+      #expect(try Lab.ownDevices() == [])
     }
 
     @Test func theGuardEndsAWindowThatPassesItsDeadline() throws {

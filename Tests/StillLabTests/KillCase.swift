@@ -114,13 +114,17 @@ final class KillVictim {
 
   var coordinator: Int32 { run.process }
 
+  /// What it has said so far.
+  var talk: String { (try? String(contentsOfFile: marks.path + ".talk", encoding: .utf8)) ?? "" }
+
   init(at step: String, rest: Double, _ repository: String) throws {
     marks = try Marks()
     self.step = step
     let hooks = Lab.pause(at: step, seconds: rest).map { "\($0)=\($1)" }.joined(separator: " ")
     run = try Background(
       "exec env \(hooks) PGSTILL_TEST_MARKS=\(marks.path) \(Lab.executable("pgstill")) backup "
-        + "--pgdata \(Lab.dataDirectory) --repo \(repository) --freeze-deadline 2")
+        + "--pgdata \(Lab.dataDirectory) --repo \(repository) --freeze-deadline 2 "
+        + ">\(marks.path).talk 2>&1")
     broker = try marks.wait(for: "started", of: "broker")
   }
 
@@ -145,6 +149,8 @@ final class KillSite {
     notes = try Lab.newFolder("load")
     repository = try Lab.newFolder("repo")
     try Tool.demand(Lab.helper("load"), "start", notes, "1")
+    // It takes all that is left of the lab's one processor, and no more.
+    try Tool.demand("renice", "-n", "19", "-u", "postgres")
     heart = try Heartbeat(["/mnt/data", "/mnt/wal", "/mnt/tbs"])
   }
 
@@ -154,7 +160,11 @@ final class KillSite {
     if KillCase.window.contains(kill.step) {
       try victim.waitInside()
     } else {
-      _ = try victim.marks.wait(for: kill.step, of: kill.kind)
+      do {
+        _ = try victim.marks.wait(for: kill.step, of: kill.kind)
+      } catch {
+        throw Trouble("\(error); it said: \(victim.talk)")
+      }
     }
     let guards = Lab.guards(of: victim.broker)
     let targets: [Int32] =
@@ -168,7 +178,7 @@ final class KillSite {
     let suspended = try Lab.suspendedDevices().count
     #expect(targets.allSatisfy { Foundation.kill($0, kill.signal) == 0 }, "\(kill)")
     let status = victim.wait()
-    #expect(status == kill.status, "\(kill)")
+    #expect(status == kill.status, "\(kill): \(victim.talk)")
     try waitUntil("everything runs again") { try Lab.suspendedDevices().isEmpty }
     try waitUntil("our processes end") { try Lab.processes() == [] }
 
