@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -181,6 +182,18 @@ int still_syncfs(int descriptor) { return syncfs(descriptor); }
 
 int still_exit_status(int wait_status) {
   return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+int still_devices(int folder, const char *name, unsigned int file_system[2],
+                  unsigned int block_device[2]) {
+  struct statx status;
+  if (statx(folder, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &status) != 0) return -1;
+  int is_block = S_ISBLK(status.stx_mode);
+  file_system[0] = status.stx_dev_major;
+  file_system[1] = status.stx_dev_minor;
+  block_device[0] = is_block ? status.stx_rdev_major : 0;
+  block_device[1] = is_block ? status.stx_rdev_minor : 0;
+  return 0;
 }
 
 unsigned int still_major(dev_t device) { return major(device); }

@@ -254,7 +254,7 @@ public struct ReleaseReport: Hashable, Sendable, Codable {
     let names = left.map { "\($0.snapshot) (\($0.reason))" }.joined(separator: ", ")
     return StillError(
       .leftBehind, "snapshots could not be removed: \(names)",
-      hint: "See who holds them (lsof, findmnt -N), then run pgstill release.")
+      hint: "End or unmount what holds them, then run pgstill release.")
   }
 }
 

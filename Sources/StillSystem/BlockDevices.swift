@@ -21,16 +21,33 @@ public enum BlockDevices {
       let owner = uuid.split(separator: "-").first.map { String($0).lowercased() } ?? "unknown"
       let layer =
         owner == "crypt" ? "an encrypted (LUKS) layer" : "a device-mapper layer (\(owner))"
-      return .other("\(layer), /dev/mapper/\(name), lies between the file system and LVM")
+      let below = volumesBelow(folder).map(\.description).joined(separator: ", ")
+      return .other(
+        "\(layer), /dev/mapper/\(name), lies between the file system and "
+          + (below.isEmpty ? "LVM" : below))
     }
     if let partition = text(folder.appending("partition")) {
       return .other("it is partition \(partition) of a disk, not a logical volume")
     }
     if text(folder.appending("md/level")) != nil {
-      return .other("it is a software RAID device, not a logical volume")
+      let below = volumesBelow(folder).map(\.description).joined(separator: ", ")
+      return .other(
+        below.isEmpty
+          ? "it is a software RAID device, not a logical volume"
+          : "a software RAID layer lies between the file system and \(below)")
     }
     if text(folder.appending("size")) != nil { return .other("it is a disk, not a logical volume") }
     return .other("it is not on a block device")
+  }
+
+  /// The logical volumes that a device is made of.
+  private static func volumesBelow(_ folder: FilePath) -> [VolumeName] {
+    let names = (try? OpenFolder.open(folder.appending("slaves")).names()) ?? []
+    return names.compactMap { name in
+      let below = folder.pushing(FilePath("slaves/\(name)/dm"))
+      guard text(below.appending("uuid"))?.hasPrefix("LVM-") == true else { return nil }
+      return text(below.appending("name")).flatMap { VolumeName(deviceName: $0) }
+    }
   }
 
   /// The name in `/dev/mapper` of a device that device-mapper makes; nil for any other.

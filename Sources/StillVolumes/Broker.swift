@@ -86,7 +86,18 @@ public final class Broker {
     }
     channel.close()
     units.end()
-    _ = try? release()
+    giveBack()
+  }
+
+  /// The coordinator has gone, and with it whoever reads what the broker says.
+  private func giveBack() {
+    do {
+      let report = try release()
+      guard let failure = report.failure else { return }
+      SystemLog.warn("\(failure)")
+    } catch {
+      SystemLog.warn("snapshots could not be removed, run pgstill release: \(error)")
+    }
   }
 
   private func answer(
@@ -128,10 +139,10 @@ public final class Broker {
   }
 
   private func facts(of row: LVMVolume) -> VolumeFacts {
-    row.facts(
-      pool: row.poolName.flatMap { name in
-        (try? ThinPoolDevice(name: name).status()).map { (name, $0) }
-      })
+    let pool = row.poolName.flatMap { name in
+      (try? ThinPoolDevice(name: name).status()).map { (name, $0) }
+    }
+    return row.facts(pool: pool, hasSnapshotTarget: KernelTarget.isAvailable("snapshot"))
   }
 
   private func prepare(
@@ -157,11 +168,12 @@ public final class Broker {
     self.run = run
     do {
       for ((request, row), mount) in zip(zip(requests, rows), places) {
-        snapshots.append(
+        let snapshot: any FreezableSnapshot =
           row.kind == .thin
-            ? try ThinSnapshot.create(of: row, run: run, mount: mount, with: lvm)
-            : try ClassicSnapshot.create(request, run: run, mount: mount, with: lvm))
-        done("created\(snapshots.count)", "\(snapshots[snapshots.count - 1].facts.snapshot)")
+          ? try ThinSnapshot.create(of: row, run: run, mount: mount, with: lvm)
+          : try ClassicSnapshot.create(request, run: run, mount: mount, with: lvm)
+        snapshots.append(snapshot)
+        done("created\(snapshots.count)", "\(snapshot.facts.snapshot)")
       }
       for snapshot in snapshots { try snapshot.disarm() }
       done("disarmed")

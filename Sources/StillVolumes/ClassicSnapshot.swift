@@ -20,7 +20,7 @@ struct ClassicSnapshot: FreezableSnapshot {
     do {
       try lvm.run(
         SnapshotName.creation(name, of: request.origin, run: run, ["--size", "\(request.size)b"]),
-        suspending: StackedDevices.of(request.origin, and: name))
+        suspending: CommandWatch.devices(of: request.origin, and: name))
     } catch var failure as StillError where failure.message.contains("insufficient free space") {
       // There was enough when the backup was planned.
       failure.status = .precondition
@@ -60,7 +60,7 @@ struct ClassicSnapshot: FreezableSnapshot {
     do {
       try lvm.run(
         ["lvextend", "--yes", "--size", "\(size)b", facts.snapshot.description],
-        suspending: StackedDevices.of(facts.origin, and: facts.snapshot))
+        suspending: CommandWatch.devices(of: facts.origin, and: facts.snapshot))
     } catch var failure as StillError where failure.message.contains("nsufficient free space") {
       failure.status = .precondition
       throw failure

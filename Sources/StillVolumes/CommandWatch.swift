@@ -5,6 +5,27 @@ import StillSystem
 /// Guards over a command of LVM's, which suspends devices for a moment of its own: should this process
 /// die in the middle of it, they let run what is suspended.
 enum CommandWatch {
+  /// What LVM suspends when it makes, extends or removes a snapshot, by the names in `/dev/mapper`:
+  /// each device before those that are stacked on it.
+  static func devices(of origin: VolumeName, and snapshot: VolumeName) -> [String] {
+    poolDevices(of: origin) + [
+      origin.deviceName + "-real", snapshot.deviceName + "-cow", snapshot.deviceName,
+      origin.deviceName,
+    ]
+  }
+
+  /// The devices of a thin volume's pool.
+  private static func poolDevices(of origin: VolumeName) -> [String] {
+    // "thin POOL NUMBER", the pool as MAJOR:MINOR.
+    guard let line = try? DeviceMapper(name: origin.deviceName).table().first,
+      line.target == "thin",
+      let pool = line.parameters.split(separator: " ").first.flatMap({ DeviceNumber($0) }),
+      let name = BlockDevices.mapperName(of: pool), name.hasSuffix("-tpool")
+    else { return [] }
+    let stem = String(name.dropLast("-tpool".count))
+    return [stem + "_tmeta", stem + "_tdata", name, stem]
+  }
+
   /// - Parameter devices: by their names in `/dev/mapper`, each before those that are stacked on it.
   /// - Throws: `.volumes` where no guard could be started; then `body` was not run.
   static func over<Result>(_ devices: [String], _ body: () throws -> Result) throws -> Result {

@@ -23,15 +23,25 @@ struct DeviceMapper {
   /// How many times the device is open now; 0 if it does not exist.
   func openCount() throws -> Int { try info().map { Int($0.open_count) } ?? 0 }
 
+  /// nil if it does not exist.
+  func number() throws -> DeviceNumber? {
+    try info().map { DeviceNumber(major: $0.major, minor: $0.minor) }
+  }
+
   /// An unmount ends a moment after the last descriptor is closed.
   ///
-  /// - Throws: `.leftBehind` where somebody keeps it open.
+  /// - Throws: `.leftBehind` where somebody keeps it open, and who that is.
   func waitUntilClosed() throws {
     for _ in 0..<100 {
       if try openCount() == 0 { return }
       Clock.sleep(milliseconds: 50)
     }
-    throw StillError(.leftBehind, "it is still open")
+    let holders = try number().map { DeviceHolders.of($0) } ?? []
+    throw StillError(
+      .leftBehind,
+      holders.isEmpty
+        ? "it is still open, by somebody who does not show"
+        : "it is still open: " + DeviceHolders.sentence(holders))
   }
 
   /// Whether somebody may wait for its resume. A device without a table in place cannot be resumed, and

@@ -64,9 +64,14 @@ struct LVMVolume: Equatable {
 
   /// What a backup has to know.
   ///
-  /// - Parameter pool: of a thin volume, its pool's status; nil where the kernel does not tell.
-  func facts(pool: (name: VolumeName, status: ThinPoolStatus)? = nil) -> VolumeFacts {
-    let obstacle = SnapshotObstacle.of(self, pool: pool?.status)
+  /// - Parameters:
+  ///   - pool: of a thin volume, its pool's status; nil where the kernel does not tell.
+  ///   - hasSnapshotTarget: whether the kernel can make classic snapshots.
+  func facts(
+    pool: (name: VolumeName, status: ThinPoolStatus)? = nil, hasSnapshotTarget: Bool = true
+  ) -> VolumeFacts {
+    let obstacle = SnapshotObstacle.of(
+      self, pool: pool?.status, hasSnapshotTarget: hasSnapshotTarget)
     return VolumeFacts(
       name: name, size: size, kind: kind, segmentType: segmentType, groupFree: groupFree,
       extentSize: extentSize,

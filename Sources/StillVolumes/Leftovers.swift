@@ -14,15 +14,18 @@ struct Leftovers {
   /// Gives back everything that runs of this host have left whose broker is dead: lets run what they
   /// have suspended, and removes their snapshots.
   func sweep() throws -> ReleaseReport {
-    for (run, origins) in try RunLock.dead() { try resumeDevices(of: run, origins) }
+    // A run that is dead now stays dead: its name is never used again. One that begins from here on
+    // is not among them, whatever it makes.
+    let dead = try RunLock.dead()
+    for (run, origins) in dead { try resumeDevices(of: run, origins) }
     var report = ReleaseReport()
+    // Listed after that: a run that ended in order has taken its snapshots with it.
     for (run, volumes) in Dictionary(grouping: try ours(), by: { RunTag.run(in: $0.tags) }) {
       guard let run, try !RunLock.isAlive(run) else { continue }
       report.add(remove(volumes))
     }
     // Forgotten only now: a run that has left something is found by its name again.
-    for (run, origins) in try RunLock.dead()
-    where !report.left.contains(where: { isOf(run, $0.snapshot) }) {
+    for (run, origins) in dead where !report.left.contains(where: { isOf(run, $0.snapshot) }) {
       try removeDevices(of: run, origins)
       RunLock.forget(run)
     }
@@ -64,7 +67,7 @@ struct Leftovers {
 
   /// The devices of a run on one origin, each before those that are stacked on it.
   private func devices(of run: RunID, _ origin: VolumeName) -> [DeviceMapper] {
-    StackedDevices.of(origin, and: SnapshotName.name(of: origin, run: run))
+    CommandWatch.devices(of: origin, and: SnapshotName.name(of: origin, run: run))
       .map { DeviceMapper(name: $0) }
   }
 
@@ -92,12 +95,17 @@ struct Leftovers {
       do {
         try DeviceMapper(name: volume.name.deviceName).waitUntilClosed()
         try clear(volume.name)
-        try lvm.run(
-          ["lvremove", "--yes", "--force", volume.name.description], suspending: devices(of: volume)
-        )
+        do {
+          try removeVolume(volume)
+        } catch let failure {
+          guard undoCreation(of: volume) else { throw failure }
+          try removeVolume(volume)
+        }
         report.removed.append(volume.name)
         TestHooks.reached("removed\(report.removed.count)")
       } catch {
+        // Two sweeps at once find the same: what the other one removed is gone, and not left.
+        if let rows = try? ours(), !rows.contains(where: { $0.name == volume.name }) { continue }
         let reason = (error as? StillError)?.message ?? "\(error)"
         report.left.append(.init(snapshot: volume.name, reason: reason))
       }
@@ -148,6 +156,25 @@ struct Leftovers {
 
   /// What the removal of a snapshot suspends. One whose creation was cut short has no origin.
   private func devices(of volume: LVMVolume) -> [String] {
-    volume.originName.map { StackedDevices.of($0, and: volume.name) } ?? []
+    volume.originName.map { CommandWatch.devices(of: $0, and: volume.name) } ?? []
+  }
+
+  private func removeVolume(_ volume: LVMVolume) throws {
+    try lvm.run(
+      ["lvremove", "--yes", "--force", volume.name.description], suspending: devices(of: volume))
+  }
+
+  /// Where LVM was cut short between a thin snapshot's device in the pool and the pool's transaction
+  /// number, it sends its `create_snap` again before anything else that it does to the pool, and
+  /// gives up because the device is there (libdm, _thin_pool_node_message). Without the device it
+  /// goes on.
+  ///
+  /// - Returns: whether there was such a device.
+  private func undoCreation(of volume: LVMVolume) -> Bool {
+    guard volume.kind == .thin, let pool = volume.poolName, let number = volume.thinNumber,
+      // One that is active was finished, and cannot be deleted.
+      (try? DeviceMapper(name: volume.name.deviceName).exists()) == false
+    else { return false }
+    return (try? ThinPoolDevice(name: pool).device.send("delete \(number)")) != nil
   }
 }

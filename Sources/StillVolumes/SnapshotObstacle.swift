@@ -9,8 +9,16 @@ struct SnapshotObstacle: Equatable {
   /// write to the origin takes room, and a pool that runs out stops the live server too.
   static let fullestPool = 0.8
 
+  /// The types of segments that a freeze was tried on. LVM makes classic snapshots of others too, and
+  /// nobody has shown that such a set is of one instant.
+  static let triedTypes = ["linear", "striped", "thin"]
+
   /// By the characters of `lv_attr` (lvs(8)) and the type of its segments.
-  static func of(_ volume: LVMVolume, pool: ThinPoolStatus?) -> SnapshotObstacle? {
+  ///
+  /// - Parameter hasSnapshotTarget: whether the kernel can make classic snapshots.
+  static func of(
+    _ volume: LVMVolume, pool: ThinPoolStatus?, hasSnapshotTarget: Bool = true
+  ) -> SnapshotObstacle? {
     let marks = Array(volume.attributes)
     guard marks.count >= 5 else {
       return SnapshotObstacle(
@@ -37,12 +45,39 @@ struct SnapshotObstacle: Equatable {
         remedy: "Name the volume that holds the file system.")
     default: break
     }
-    guard volume.kind == .thin else { return nil }
+    guard triedTypes.contains(volume.segmentType) else {
+      return of(type: volume.segmentType, volume)
+    }
+    guard volume.kind == .thin else {
+      return hasSnapshotTarget
+        ? nil
+        : SnapshotObstacle(
+          reason: "the kernel has no snapshot target",
+          remedy: "Load it: modprobe dm_snapshot; or install the kernel's package of modules.")
+    }
     return marks[0] == "o"
       ? SnapshotObstacle(
         reason: "it is a thin volume that has classic snapshots",
         remedy: "Remove those snapshots (lvs -S origin=\(volume.name.volume) shows them), or use "
           + "--consistency online.") : of(pool, volume.poolName ?? volume.name)
+  }
+
+  private static func of(type: String, _ volume: LVMVolume) -> SnapshotObstacle {
+    let online = "or use --consistency online."
+    let (words, remedy) =
+      switch type {
+      case "mirror",
+        _ where type.hasPrefix("raid"):
+        ("a RAID volume of LVM's", "Put RAID below LVM, as physical volumes, \(online)")
+      case "cache", "writecache":
+        ("a cached volume", "Take the cache off: lvconvert --uncache \(volume.name); \(online)")
+      case "vdo":
+        ("a VDO volume", "Move the file system to an ordinary volume, \(online)")
+      default:
+        ("of a type that is not known", "Move the file system to an ordinary volume, \(online)")
+      }
+    return SnapshotObstacle(
+      reason: "it is \(words) (\(type)), which was never tried", remedy: remedy)
   }
 
   private static func of(_ pool: ThinPoolStatus?, _ name: VolumeName) -> SnapshotObstacle? {

@@ -24,7 +24,7 @@ struct ThinSnapshot: FreezableSnapshot {
     // Inactive whatever lvm.conf says of that: a device in use cannot be deleted.
     try lvm.run(
       SnapshotName.creation(name, of: origin.name, run: run, ["--setactivationskip", "y"]),
-      suspending: StackedDevices.of(origin.name, and: name))
+      suspending: CommandWatch.devices(of: origin.name, and: name))
     let row = try lvm.volumes([name.description]).first { $0.name == name }
     guard let number = row?.thinNumber, let originNumber = origin.thinNumber,
       let pool = origin.poolName
@@ -45,9 +45,9 @@ struct ThinSnapshot: FreezableSnapshot {
   }
 
   func settle(with lvm: LVM) throws {
-    try lvm.run([
-      "lvchange", "--activate", "y", "--ignoreactivationskip", facts.snapshot.description,
-    ])
+    try lvm.run(
+      ["lvchange", "--activate", "y", "--ignoreactivationskip", facts.snapshot.description],
+      suspending: CommandWatch.devices(of: facts.origin, and: facts.snapshot))
   }
 
   func unsettle(with lvm: LVM) throws {

@@ -52,6 +52,22 @@ import Testing
     #expect(words?.contains("(mpath)") == true)
   }
 
+  @Test("A layer over logical volumes names both", arguments: ["crypt", "md"])
+  func layers(_ kind: String) throws {
+    if kind == "md" {
+      try write("raid1\n", "md/level")
+    } else {
+      try write("luks-home\n", "dm/name")
+      try write("CRYPT-LUKS2-0123-luks-home\n", "dm/uuid")
+    }
+    for (slave, name) in [("dm-3", "vg0-home--one"), ("dm-4", "vg0-two")] {
+      try write("\(name)\n", "slaves/\(slave)/dm/name")
+      try write("LVM-" + String(repeating: "x", count: 64) + "\n", "slaves/\(slave)/dm/uuid")
+    }
+    #expect(words?.contains("lies between the file system and vg0/home-one, vg0/two") == true)
+    #expect(words?.contains(kind == "md" ? "a software RAID layer" : "encrypted") == true)
+  }
+
   @Test("A partition, a RAID and a disk say what they are")
   func others() throws {
     #expect(words == "it is not on a block device")

@@ -78,6 +78,30 @@ import Testing
     #expect(try parse(row(attributes)).first?.facts().obstacle == nil)
   }
 
+  @Test(
+    "A kind of volume that was never tried is refused, with a way out",
+    arguments: [
+      ("raid1", "a RAID volume", "below LVM"), ("mirror", "a RAID volume", "below LVM"),
+      ("cache", "a cached volume", "lvconvert --uncache vg0/data"),
+      ("writecache", "a cached volume", "lvconvert --uncache"),
+      ("vdo", "a VDO volume", "--consistency online"), ("new", "not known", "--consistency online"),
+    ])
+  func untried(_ type: String, _ reason: String, _ remedy: String) throws {
+    let facts = try #require(try parse(row("-wi-ao----", ["segtype": type])).first).facts()
+    #expect(
+      facts.obstacle?.contains(reason) == true && facts.obstacle?.contains("(\(type))") == true)
+    #expect(facts.remedy?.contains(remedy) == true)
+  }
+
+  @Test("Without the kernel's snapshot target there is no classic snapshot")
+  func noTarget() throws {
+    let volume = try #require(try parse(row()).first)
+    #expect(volume.facts(hasSnapshotTarget: true).obstacle == nil)
+    let facts = volume.facts(hasSnapshotTarget: false)
+    #expect(facts.obstacle == "the kernel has no snapshot target")
+    #expect(facts.remedy?.contains("modprobe dm_snapshot") == true)
+  }
+
   @Test("Rows without a name or a size, and names that LVM does not allow, are not taken")
   func strangeRows() throws {
     #expect(try parse(row("-wi-ao----", ["lv_name": "[hidden]"])).isEmpty)

@@ -66,6 +66,12 @@ int still_syncfs(int descriptor);
 /// Exit status of wait(2)'s word: 0...255, or 128 + signal.
 int still_exit_status(int wait_status);
 
+/// Which devices a name in an open folder has to do with, links followed (statx(2), without asking a
+/// file server): that of its file system, and where it is a block device, its own; 0:0 where not.
+/// 0, or -1 with errno.
+int still_devices(int folder, const char *name, unsigned int file_system[2],
+                  unsigned int block_device[2]);
+
 /// Device number in the kernel's parts.
 unsigned int still_major(dev_t device);
 unsigned int still_minor(dev_t device);
