@@ -49,7 +49,13 @@ extension BackupPlan {
     let history = FillHistory(of: try? Repository.open(request.repository).cluster(name))
     let freezable = try Freezable(cluster.layout, for: request, history, with: provider)
     let choice = try Choice.make(request.consistency, freezable)
-    if choice.consistency == .online { try BackupMode.requirePossible(cluster.facts) }
+    if choice.consistency == .online {
+      do { try BackupMode.requirePossible(cluster.facts) } catch var failure as StillError {
+        // Nobody asked for this mode: it was the last that was left.
+        if request.consistency == nil { failure.further += freezable.obstacles.map(\.message) }
+        throw failure
+      }
+    }
     let stopping =
       try choice.consistency == .shutdown
       ? Stopping(
