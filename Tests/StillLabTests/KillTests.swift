@@ -10,17 +10,16 @@ extension LabTests {
     @Test func whoeverIsKilledAndWheneverTheServerRunsOnAndNothingIsLeft() throws {
       try Lab.cluster()
       let site = try KillSite()
-      var rows: [String] = []
       for (index, kill) in (Lab.runsAll ? KillCase.all : KillCase.some).enumerated() {
         do {
-          rows.append(try site.run(kill, releasedByNextRun: index % 4 == 3))
+          print(try site.run(kill, releasedByNextRun: index % 4 == 3))
         } catch {
-          rows.append("\(kill): \(error)")
           Issue.record("\(kill): \(error)")
           try Tool.demand(Lab.executable("pgstill"), "release")
         }
+        // A table that can be followed while it grows.
+        fflush(nil)
       }
-      print(rows.joined(separator: "\n"))
       try site.end()
     }
 

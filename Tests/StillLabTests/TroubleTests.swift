@@ -154,7 +154,7 @@ extension LabTests {
       let repository = try Lab.newFolder("repo")
       let words = [
         "runuser", "-u", "postgres", "--", Lab.executable("pgstill"), "backup", "--pgdata",
-        Lab.dataDirectory, "--repo", repository,
+        Lab.dataDirectory, "--repo", repository, "--consistency", "snapshot",
       ]
       let refused = try Tool.run(words)
       #expect(refused.status == 11)
