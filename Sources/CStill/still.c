@@ -142,6 +142,13 @@ static int configure(int context, unsigned int command, const char *key, const c
   return (int)syscall(SYS_fsconfig, context, command, key, value, 0);
 }
 
+/// ext4 and its elders do at an error what their superblock says, which may be to panic: not for a
+/// snapshot, which gives nothing but errors once it has overflowed.
+static int outlive_errors(int context, const char *kind) {
+  if (strcmp(kind, "ext2") != 0 && strcmp(kind, "ext3") != 0 && strcmp(kind, "ext4") != 0) return 0;
+  return configure(context, FSCONFIG_SET_STRING, "errors", "continue");
+}
+
 int still_mount_detached(const char *kind, const char *source, int nouuid, char *reason,
                          size_t reason_size) {
   if (reason_size > 0) reason[0] = 0;
@@ -150,6 +157,7 @@ int still_mount_detached(const char *kind, const char *source, int nouuid, char 
   int mounted = -1;
   if (configure(context, FSCONFIG_SET_STRING, "source", source) == 0 &&
       configure(context, FSCONFIG_SET_FLAG, "ro", NULL) == 0 &&
+      outlive_errors(context, kind) == 0 &&
       (!nouuid || configure(context, FSCONFIG_SET_FLAG, "nouuid", NULL) == 0) &&
       configure(context, FSCONFIG_CMD_CREATE, NULL, NULL) == 0)
     mounted = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC,

@@ -1,5 +1,9 @@
 import Foundation
+import StillModel
+import StillSystem
 import StillTestSupport
+import StillVolumes
+import SystemPackage
 import Testing
 
 extension LabTests {
@@ -84,6 +88,34 @@ extension LabTests {
       }
       #expect(outcomes == [0, 16])
       #expect(try Lab.snapshots() == [])
+    }
+
+    /// Whoever has chosen that for his file system has not chosen it for a snapshot that runs full.
+    @Test func anOverflowOfAFileSystemWhoseErrorsPanicDoesNotEndTheMachine() throws {
+      try Lab.cluster()
+      let origin = VolumeName(group: "vg0", volume: "data")
+      try Tool.demand("tune2fs", "-e", "panic", "/dev/vg0/data")
+      defer {
+        _ = try? Tool.demand("tune2fs", "-e", "continue", "/dev/vg0/data")
+        _ = try? Tool.demand("rm", "-f", "/mnt/data/noise")
+      }
+      let broker = try BrokerClient.start(
+        program: Lab.programPath, owner: try Lab.postgresUser())
+      defer { broker.end() }
+      _ = try broker.prepare(
+        RunID(at: Clock.now()), [SnapshotRequest(origin: origin, size: 8 << 20)],
+        folders: [OpenFolder.open(Lab.folder(on: origin))])
+      _ = try broker.freeze(deadline: 5)
+      let root = try #require(try broker.open().first)
+      defer { root.close() }
+      try Tool.demand(
+        "dd", "if=/dev/urandom", "of=/mnt/data/noise", "bs=1M", "count=24", "conv=fsync")
+      try Tool.demand("sh", "-c", "echo 3 >/proc/sys/vm/drop_caches")
+      #expect(try broker.fill().map(\.state) == [.invalid])
+      // Inodes that are read from a device that has failed.
+      #expect(throws: (any Error).self) {
+        _ = try root.folder("pg").folder("base").folder("1").metadata(of: "1259")
+      }
     }
 
     private func restores(_ repository: String) throws {

@@ -49,7 +49,7 @@ ssize_t still_receive(int socket, void *bytes, size_t count, int *descriptors,
 
 /// Mounts the file system of `source` nowhere: returns a descriptor of its root folder, which is
 /// unmounted when the last descriptor into it is closed. Read-only, nosuid, nodev, noexec; with
-/// `nouuid` for XFS, whose snapshot carries its origin's UUID.
+/// `nouuid` for XFS, whose snapshot carries its origin's UUID, and ext4 never told to panic.
 /// On failure returns -1 and leaves the kernel's own words in `reason`.
 int still_mount_detached(const char *kind, const char *source, int nouuid, char *reason,
                          size_t reason_size);
