@@ -189,7 +189,13 @@ public final class Broker {
       throw StillError(.volumes, "there is nothing to freeze, or it is frozen already")
     }
     // An LVM command that reloaded an origin meanwhile has put our snapshot's table in place too.
-    for snapshot in snapshots where try !snapshot.isDisarmed() { try snapshot.disarm() }
+    for snapshot in snapshots where try !snapshot.isDisarmed() {
+      try snapshot.disarm()
+      guard try snapshot.isDisarmed() else {
+        throw StillError(.volumes, "snapshot \(snapshot.facts.snapshot) could not be made to wait")
+      }
+    }
+    for snapshot in snapshots { try snapshot.requireCopyingOrigin() }
     let report = try FreezeWindow(snapshots: snapshots).run(deadline: deadline)
     for snapshot in snapshots { try snapshot.settle(with: lvm) }
     for fill in try snapshots.map({ try $0.fill() }) where fill.state != .valid {

@@ -46,7 +46,32 @@ struct ClassicSnapshot: FreezableSnapshot {
     try device.load(store.table)
   }
 
-  func isDisarmed() throws -> Bool { try device.table().map(\.target) == ["error"] }
+  func isDisarmed() throws -> Bool {
+    guard try device.table().map(\.target) == ["error"],
+      // "USED/SIZE METADATA": an empty store holds nothing but its metadata.
+      let waiting = try device.waitingStatus().first, waiting.target == "snapshot"
+    else { return false }
+    let words = waiting.parameters.split(separator: " ")
+    return words.count == 2 && words[0].split(separator: "/").first == words[1]
+  }
+
+  /// An origin's table is LVM's `snapshot-origin` over its hidden device; under any other, what is
+  /// written goes past the snapshots, which then show it.
+  func requireCopyingOrigin() throws {
+    let origin = DeviceMapper(name: facts.origin.deviceName)
+    let lines = try origin.table()
+    let hidden = try DeviceMapper(name: origin.name + "-real").number()
+    guard lines.count == 1, let line = lines.first, line.target == "snapshot-origin",
+      let hidden, DeviceNumber(line.parameters) == hidden
+    else {
+      throw StillError(
+        .volumes,
+        "origin \(facts.origin) does not copy what is overwritten into its snapshots: its table is "
+          + lines.map(\.target).joined(separator: ", "),
+        hint: "Somebody has put another table in its place (dmsetup table \(origin.name)). Nothing "
+          + "was published; lvchange --refresh \(facts.origin) puts LVM's own back.")
+    }
+  }
 
   func addTake(to window: UnsafeMutablePointer<freeze_window>) -> Bool {
     freeze_add_resume(window, device.name) == 0
@@ -68,7 +93,13 @@ struct ClassicSnapshot: FreezableSnapshot {
     facts.size = try COWStore(of: facts.snapshot).size
   }
 
-  func fill() throws -> SnapshotFill { try ClassicSnapshot.fill(facts) }
+  func fill() throws -> SnapshotFill {
+    try requireCopyingOrigin()
+    return try ClassicSnapshot.fill(facts)
+  }
+
+  /// What fills its own store hurts nobody.
+  func giveUp() {}
 
   static func fill(_ facts: SnapshotFacts) throws -> SnapshotFill {
     let line = try DeviceMapper(name: facts.snapshot.deviceName).status().first

@@ -20,6 +20,11 @@ struct DeviceMapper {
 
   func status() throws -> [Line] { try lines(DM_DEVICE_STATUS, "ask for the status of") }
 
+  /// Of the table that waits in it.
+  func waitingStatus() throws -> [Line] {
+    try lines(DM_DEVICE_STATUS, "ask for the waiting table of", isWaiting: true)
+  }
+
   /// How many times the device is open now; 0 if it does not exist.
   func openCount() throws -> Int { try info().map { Int($0.open_count) } ?? 0 }
 
@@ -110,8 +115,12 @@ struct DeviceMapper {
     }
   }
 
-  private func lines(_ kind: Int, _ action: String) throws -> [Line] {
+  private func lines(_ kind: Int, _ action: String, isWaiting: Bool = false) throws -> [Line] {
     try run(kind, action) { task in
+      guard !isWaiting || dm_task_query_inactive_table(task) != 0 else {
+        throw failure(action, .noMemory)
+      }
+    } then: { task in
       var lines: [Line] = []
       var next: UnsafeMutableRawPointer?
       repeat {

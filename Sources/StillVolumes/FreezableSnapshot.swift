@@ -16,6 +16,9 @@ protocol FreezableSnapshot {
   /// Whether it still waits as `disarm` left it.
   func isDisarmed() throws -> Bool
 
+  /// - Throws: `.volumes` where changes of the origin do not go through its snapshots.
+  func requireCopyingOrigin() throws
+
   /// Adds to the window the one call that makes it begin. False where there is no room for it.
   func addTake(to window: UnsafeMutablePointer<freeze_window>) -> Bool
 
@@ -28,6 +31,7 @@ protocol FreezableSnapshot {
   /// See `SnapshotProvider.extend`.
   mutating func extend(to size: UInt64, with lvm: LVM) throws
 
+  /// - Throws: `.volumes` as `requireCopyingOrigin` does, too.
   func fill() throws -> SnapshotFill
 }
 

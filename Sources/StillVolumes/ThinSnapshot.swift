@@ -40,6 +40,9 @@ struct ThinSnapshot: FreezableSnapshot {
   /// would show the wrong moment, and cannot be deleted.
   func isDisarmed() throws -> Bool { try !device.exists() }
 
+  /// The pool copies for every device in it, whatever table shows it.
+  func requireCopyingOrigin() {}
+
   func addTake(to window: UnsafeMutablePointer<freeze_window>) -> Bool {
     freeze_add_message(window, pool.device.name, "create_snap \(number) \(originNumber)") == 0
   }
