@@ -13,6 +13,7 @@ public final class Broker {
   /// Whose folders make a volume one that may be frozen.
   private let owner: UInt32?
   private var run: RunID?
+  private var origins: [VolumeName] = []
   private var lock: RunLock?
   private var snapshots: [any FreezableSnapshot] = []
   private var isFrozen = false
@@ -166,6 +167,7 @@ public final class Broker {
     TestHooks.reached("swept")
     lock = try RunLock.take(run, of: requests.map(\.origin))
     self.run = run
+    origins = requests.map(\.origin)
     do {
       for ((request, row), mount) in zip(zip(requests, rows), places) {
         let snapshot: any FreezableSnapshot =
@@ -241,7 +243,7 @@ public final class Broker {
 
   private func release() throws -> ReleaseReport {
     guard let run else { return ReleaseReport() }
-    let report = try Leftovers(lvm: lvm).remove(run: run)
+    let report = try Leftovers(lvm: lvm).remove(run: run, of: origins)
     for name in report.removed { lock?.note("removed", "\(name)") }
     isFrozen = false
     // What could not be removed is still this run's: the next release tries again.

@@ -41,7 +41,7 @@ struct ClassicSnapshot: FreezableSnapshot {
     let store = try COWStore(of: facts.snapshot)
     try device.load(
       DeviceMapper.Line(start: 0, length: store.table.length, target: "error", parameters: ""))
-    try device.resume()
+    try device.resume(isHidden: true)
     try store.erase()
     try device.load(store.table)
   }

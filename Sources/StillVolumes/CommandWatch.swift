@@ -3,7 +3,8 @@ import StillModel
 import StillSystem
 
 /// Guards over a command of LVM's, which suspends devices for a moment of its own: should this process
-/// die in the middle of it, they let run what is suspended.
+/// die in the middle of it, they let run what is suspended. A command that takes long is left to
+/// itself: nobody but LVM knows when its suspend is over.
 enum CommandWatch {
   /// What LVM suspends when it makes, extends or removes a snapshot, by the names in `/dev/mapper`:
   /// each device before those that are stacked on it.
@@ -27,6 +28,7 @@ enum CommandWatch {
   }
 
   /// - Parameter devices: by their names in `/dev/mapper`, each before those that are stacked on it.
+  /// - Parameter body: where it throws, what it has left suspended is let run.
   /// - Throws: `.volumes` where no guard could be started; then `body` was not run.
   static func over<Result>(_ devices: [String], _ body: () throws -> Result) throws -> Result {
     guard !devices.isEmpty else { return try body() }
@@ -44,7 +46,12 @@ enum CommandWatch {
         .volumes, "the guards of an LVM command could not be started: \(StillError.reason(reason))",
         hint: "In a container, give it CAP_IPC_LOCK; LVM was not asked to do anything.")
     }
-    defer { freeze_watch_end(window) }
-    return try body()
+    defer { withExtendedLifetime(control) { freeze_watch_end(window) } }
+    do {
+      return try body()
+    } catch {
+      try? StuckDevices.letRun(devices)
+      throw error
+    }
   }
 }

@@ -90,13 +90,16 @@ struct DeviceMapper {
   }
 
   /// Puts the inactive table in place, if there is one, and lets the device run.
-  func resume() throws {
+  ///
+  /// - Parameter isHidden: whether it shows nothing, so that no rule of udev's has any business with
+  ///   it. Never for a device in use: udev takes away the links of one that its rules pass over.
+  func resume(isHidden: Bool = false) throws {
     var cookie: UInt32 = 0
     try run(DM_DEVICE_RESUME, "resume") { task in
-      // No rule of udev's has any business with a device that shows nothing yet.
       let flags =
-        DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG | DM_UDEV_DISABLE_DISK_RULES_FLAG
-        | DM_UDEV_DISABLE_OTHER_RULES_FLAG
+        isHidden
+        ? DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG | DM_UDEV_DISABLE_DISK_RULES_FLAG
+          | DM_UDEV_DISABLE_OTHER_RULES_FLAG : 0
       guard dm_task_set_cookie(task, &cookie, UInt16(flags)) != 0 else {
         throw failure("resume", .ioError)
       }

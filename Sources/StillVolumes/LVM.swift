@@ -36,13 +36,15 @@ final class LVM {
   func run(_ words: [String], suspending devices: [String] = []) throws -> [String] {
     LVMOutput.shared = LVMOutput()
     let command = words.joined(separator: " ")
-    let status = try CommandWatch.over(devices) { lvm2_run(handle, command) }
-    let output = LVMOutput.shared
-    guard status == LVM2_COMMAND_SUCCEEDED else {
-      let reason = output.complaint.isEmpty ? "it gave status \(status)" : output.complaint
-      throw StillError(.volumes, "LVM failed at \"\(command)\": \(reason)")
+    return try CommandWatch.over(devices) {
+      let status = lvm2_run(handle, command)
+      let output = LVMOutput.shared
+      guard status == LVM2_COMMAND_SUCCEEDED else {
+        let reason = output.complaint.isEmpty ? "it gave status \(status)" : output.complaint
+        throw StillError(.volumes, "LVM failed at \"\(command)\": \(reason)")
+      }
+      return output.printed
     }
-    return output.printed
   }
 
   /// Warnings reach the log function with the level of a report's lines, in the middle of it. Every

@@ -6,9 +6,11 @@ import StillSystem
 struct Leftovers {
   let lvm: LVM
 
-  /// Removes everything that `run` made.
-  func remove(run: RunID) throws -> ReleaseReport {
-    remove(try ours().filter { RunTag.run(in: $0.tags) == run })
+  /// Removes everything that `run`, our own one, made of these origins.
+  func remove(run: RunID, of origins: [VolumeName]) throws -> ReleaseReport {
+    // LVM would wait for what a command of its own, or the window, has left suspended.
+    try StuckDevices.letRun(origins.flatMap { deviceNames(of: run, $0) })
+    return remove(try ours().filter { RunTag.run(in: $0.tags) == run })
   }
 
   /// Gives back everything that runs of this host have left whose broker is dead: lets run what they
@@ -17,7 +19,7 @@ struct Leftovers {
     // A run that is dead now stays dead: its name is never used again. One that begins from here on
     // is not among them, whatever it makes.
     let dead = try RunLock.dead()
-    for (run, origins) in dead { try resumeDevices(of: run, origins) }
+    try resumeDevices(of: dead)
     var report = ReleaseReport()
     // Listed after that: a run that ended in order has taken its snapshots with it.
     for (run, volumes) in Dictionary(grouping: try ours(), by: { RunTag.run(in: $0.tags) }) {
@@ -26,6 +28,7 @@ struct Leftovers {
     }
     // Forgotten only now: a run that has left something is found by its name again.
     for (run, origins) in dead where !report.left.contains(where: { isOf(run, $0.snapshot) }) {
+      guard try origins.allSatisfy({ try suspended(of: run, $0).isEmpty }) else { continue }
       try removeDevices(of: run, origins)
       RunLock.forget(run)
     }
@@ -66,13 +69,12 @@ struct Leftovers {
   }
 
   /// The devices of a run on one origin, each before those that are stacked on it.
-  private func devices(of run: RunID, _ origin: VolumeName) -> [DeviceMapper] {
+  private func deviceNames(of run: RunID, _ origin: VolumeName) -> [String] {
     CommandWatch.devices(of: origin, and: SnapshotName.name(of: origin, run: run))
-      .map { DeviceMapper(name: $0) }
   }
 
   private func suspended(of run: RunID, _ origin: VolumeName) throws -> [String] {
-    try devices(of: run, origin).filter { try $0.isSuspended() }.map(\.name)
+    try deviceNames(of: run, origin).filter { try DeviceMapper(name: $0).isSuspended() }
   }
 
   /// Tags can be put on anything; only what also has the name that we give to snapshots is removed.
@@ -114,13 +116,17 @@ struct Leftovers {
   }
 
   /// Broker and guards of a run can have been killed together, inside the window or in the middle of an
-  /// LVM command, which suspends an origin for a moment too.
-  private func resumeDevices(of run: RunID, _ origins: [VolumeName]) throws {
-    for device in origins.flatMap({ devices(of: run, $0) }) where try device.isSuspended() {
-      // As the guards do: what ran before can always go on.
-      try device.clear()
-      try device.resume()
+  /// LVM command, which suspends an origin for a moment too. Devices that a run at work has to do with
+  /// are its own to resume, and its guards'.
+  private func resumeDevices(of dead: [(run: RunID, origins: [VolumeName])]) throws {
+    func names(of run: RunID, _ origins: [VolumeName]) -> [String] {
+      origins.flatMap { deviceNames(of: run, $0) }
     }
+    let stuck = dead.flatMap { names(of: $0.run, $0.origins) }
+    let inUse = try RunLock.known().filter(\.isAlive).flatMap { names(of: $0.run, $0.origins) }
+    // Some are of several runs.
+    var seen = Set(inUse)
+    try StuckDevices.letRun(stuck.filter { seen.insert($0).inserted })
   }
 
   /// An LVM command that was cut short leaves devices that its metadata do not know.
