@@ -18,10 +18,14 @@
 // never armed knows no deadline. It never needs memory, a file or a lock after it said that it is
 // ready.
 //
-// There are two, for who ends the broker may end the process next to it as well. They know nothing
-// of each other: to resume what runs already does nothing.
+// There are two, for who ends the broker may end the process next to it as well. The second one gives
+// the first a lead: what two resume at once one of them resumes a moment too late, and by then
+// somebody else may have suspended it.
 
 enum { READY = 'r', ARMED = 'a', DISMISSED = 'd', LATE = 'l' };
+
+/// In nanoseconds.
+static const int64_t LEAD = 100 * 1000 * 1000;
 
 static char *own_name;
 static size_t own_name_room;
@@ -50,17 +54,62 @@ static void step_aside(void) {
   }
 }
 
-/// One round over all devices that the broker has marked. True if none of them was suspended.
-static bool resume_marked(struct freeze_window *window) {
+/// How many there were when this one was started.
+static bool is_second(struct freeze_window *window) { return window->guard_count > 0; }
+
+/// The origin that comes next in this guard's own order. A resume writes to the file system, and may
+/// wait for its disk: so the second guard goes the other way about, and no origin keeps all others
+/// waiting. Not so where devices are stacked on each other.
+static uint32_t at(struct freeze_window *window, uint32_t step) {
+  return is_second(window) && !window->rolls_back ? window->origin_count - 1 - step : step;
+}
+
+/// One that runs is left alone: a resume would put in place whatever table waits in it. One without a
+/// table cannot run, and nobody waits for it.
+static bool is_waiting(struct freeze_window *window, uint32_t index) {
+  int64_t flags = freeze_flags(window, window->origins[index]);
+  return flags >= 0 && (flags & DM_SUSPEND_FLAG) && (flags & DM_ACTIVE_PRESENT_FLAG);
+}
+
+static void let_run(struct freeze_window *window, uint32_t index) {
+  if (window->rolls_back) freeze_clear(window, window->origins[index]);
+  if (freeze_resume(window, window->origins[index]) == 0) window->shared->has_run[index] = 1;
+}
+
+/// One round while the broker lives. Each origin is let run once: what is suspended after that is
+/// somebody else's work. True if a suspend is under way, which cannot be resumed before it is done.
+static bool help_the_living(struct freeze_window *window) {
+  struct freeze_shared *shared = window->shared;
+  bool is_under_way = false;
+  for (uint32_t step = 0; step < window->origin_count; step++) {
+    uint32_t index = at(window, step);
+    // Read before the flags: once it says that the suspend is done, what runs has been resumed.
+    int32_t mark = __atomic_load_n(&shared->marks[index], __ATOMIC_SEQ_CST);
+    if (mark == FREEZE_NOT_HELD || shared->has_run[index]) continue;
+    if (is_waiting(window, index)) let_run(window, index);
+    else if (mark == FREEZE_SUSPENDED) shared->has_run[index] = 1;
+    else is_under_way = true;
+  }
+  return is_under_way;
+}
+
+/// What is suspended at the death of the broker. None of its suspends is under way: it had one
+/// thread, whose last call ended before its end of the pipe closed. So whatever is suspended later is
+/// somebody else's work.
+static void note(struct freeze_window *window, bool noted[FREEZE_MAX_ORIGINS]) {
+  for (uint32_t index = 0; index < window->origin_count; index++)
+    noted[index] = window->shared->marks[index] != FREEZE_NOT_HELD &&
+                   !window->shared->has_run[index] && is_waiting(window, index);
+}
+
+/// One round over what was noted. True if none of it is suspended any more.
+static bool let_noted_run(struct freeze_window *window, bool noted[FREEZE_MAX_ORIGINS]) {
   bool none = true;
-  for (uint32_t index = 0; index < window->origin_count; index++) {
-    const char *name = window->origins[index];
-    int64_t flags = window->shared->marked[index] ? freeze_flags(window, name) : -1;
-    // One that runs is left alone: a resume would put in place whatever table waits in it. One without
-    // a table cannot run, and nobody waits for it.
-    if (flags < 0 || !(flags & DM_SUSPEND_FLAG) || !(flags & DM_ACTIVE_PRESENT_FLAG)) continue;
-    if (window->rolls_back) freeze_clear(window, name);
-    freeze_resume(window, name);
+  for (uint32_t step = 0; step < window->origin_count; step++) {
+    uint32_t index = at(window, step);
+    noted[index] = noted[index] && !window->shared->has_run[index] && is_waiting(window, index);
+    if (!noted[index]) continue;
+    let_run(window, index);
     none = false;
   }
   return none;
@@ -86,20 +135,23 @@ static char next_word(int pipe_end) {
   return got == 1 ? word : 0;
 }
 
-/// Resumes what is marked, again and again: a suspend that is still under way cannot be resumed
-/// before it is done, so one round is never enough. While the broker lives it is told by a signal,
-/// which interrupts a suspend that waits for a disk; its last word is that it is done. Of a dead one
-/// it takes a second without anything suspended.
+/// Lets everything run that is the broker's. While it lives that takes round after round, until its
+/// last word says that it is done; a signal interrupts a suspend of its that waits for a disk.
 static void act(struct freeze_window *window, int commands, bool broker_lives) {
   const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
-  for (int quiet_rounds = 0; broker_lives || quiet_rounds < 20;) {
-    quiet_rounds = resume_marked(window) ? quiet_rounds + 1 : 0;
-    if (broker_lives) {
-      kill(window->broker, SIGUSR1);
-      if (wait_for(commands, freeze_now() + 1000000)) broker_lives = next_word(commands) == ARMED;
-    }
+  while (broker_lives) {
+    // By its number alone it might be another process by now.
+    if (help_the_living(window) && getppid() == window->broker) kill(window->broker, SIGUSR1);
     nanosleep(&pause, NULL);
+    if (!wait_for(commands, freeze_now() + 1000000)) continue;
+    if (next_word(commands) == DISMISSED) return;
+    broker_lives = false;
   }
+  bool noted[FREEZE_MAX_ORIGINS];
+  note(window, noted);
+  const struct timespec lead = {.tv_nsec = is_second(window) ? LEAD : 0};
+  nanosleep(&lead, NULL);
+  while (!let_noted_run(window, noted)) nanosleep(&pause, NULL);
 }
 
 static void __attribute__((noreturn)) guard(struct freeze_window *window, int commands,
@@ -126,13 +178,16 @@ static void __attribute__((noreturn)) guard(struct freeze_window *window, int co
   // As in the window: every page that will be needed is touched now.
   const struct timespec no_time = {0};
   window->rehearsing = true;
-  resume_marked(window);
+  bool noted[FREEZE_MAX_ORIGINS];
+  help_the_living(window);
+  note(window, noted);
+  let_noted_run(window, noted);
   freeze_clear(window, window->origins[0]);
   freeze_resume(window, window->origins[0]);
   freeze_flags(window, window->origins[0]);
   wait_for(commands, freeze_now() + 1000000);
   nanosleep(&no_time, NULL);
-  kill(window->broker, 0);
+  if (getppid() == window->broker) kill(window->broker, 0);
   window->rehearsing = false;
   char word = READY;
   if (write(2, &word, 1) != 1) _exit(2);
@@ -140,7 +195,7 @@ static void __attribute__((noreturn)) guard(struct freeze_window *window, int co
 
   word = next_word(commands);
   if (word == ARMED) {
-    int64_t until = freeze_now() + window->deadline_nanoseconds;
+    int64_t until = freeze_now() + window->deadline_nanoseconds + (is_second(window) ? LEAD : 0);
     word = wait_for(commands, until) ? next_word(commands) : LATE;
   }
   if (word == DISMISSED) _exit(0);

@@ -60,13 +60,14 @@ static bool suspend_all(struct freeze_window *window) {
     if (!is_free(window, name)) return fail(window, FREEZE_ORIGIN_BUSY, index, 0);
     // Marked before it is done: dying between the two must not hide a suspended device from the
     // guard. Resuming one that is not suspended does nothing.
-    window->shared->marked[index] = 1;
+    window->shared->marks[index] = FREEZE_SUSPENDING;
     window->suspends[index].begin = freeze_now();
     int reason = freeze_suspend(window, name);
     window->suspends[index].end = freeze_now();
     window->held[index] = reason == 0;
+    __atomic_store_n(&window->shared->marks[index],
+                     reason == 0 ? FREEZE_SUSPENDED : FREEZE_NOT_HELD, __ATOMIC_SEQ_CST);
     if (reason != 0) {
-      window->shared->marked[index] = 0;
       return fail(window, FREEZE_SUSPEND_FAILED, index, reason);
     }
     // A guard that has acted while this one was under way resumes it, and will not stop doing so.
@@ -96,16 +97,25 @@ static bool take_all(struct freeze_window *window) {
   return true;
 }
 
+static void let_go(struct freeze_window *window, uint32_t index) {
+  window->held[index] = false;
+  window->shared->marks[index] = FREEZE_NOT_HELD;
+}
+
 static bool resume_all(struct freeze_window *window) {
   bool all = true;
   for (uint32_t index = 0; index < window->origin_count; index++) {
     if (!window->held[index]) continue;
+    // After a long time, that is: what is suspended in it now, or waits in it, is not ours.
+    if (window->shared->has_run[index]) {
+      let_go(window, index);
+      continue;
+    }
     window->resumes[index].begin = freeze_now();
     int reason = freeze_resume(window, window->origins[index]);
     window->resumes[index].end = freeze_now();
     if (reason == 0) {
-      window->held[index] = false;
-      window->shared->marked[index] = 0;
+      let_go(window, index);
       step_done(window);
     } else {
       all = fail(window, FREEZE_RESUME_FAILED, index, reason);
@@ -139,15 +149,23 @@ static bool rehearse(struct freeze_window *window) {
 /// An empty handler: a guard's signal has to interrupt a suspend that waits for a disk, no more.
 static void interrupted(int number) { (void)number; }
 
-/// Whatever was reported so far, an origin that is suspended now is what has to be told.
-static void ask_again(struct freeze_window *window) {
-  for (uint32_t index = 0; index < window->origin_count; index++) {
-    if (!is_suspended(window, window->origins[index])) continue;
-    // One that was never ours is somebody else's to resume.
-    if (window->suspends[index].begin == 0) continue;
-    window->outcome = FREEZE_RESUME_FAILED;
-    window->failed_index = index;
-    return;
+/// Tries again, beside the guards, to resume what could not be resumed; but not for ever, for
+/// somebody has to be told.
+static void insist(struct freeze_window *window) {
+  const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+  int64_t until = freeze_now() + window->deadline_nanoseconds + 5 * INT64_C(1000000000);
+  for (bool left = true; left && freeze_now() < until;) {
+    nanosleep(&pause, NULL);
+    left = false;
+    for (uint32_t index = 0; index < window->origin_count; index++) {
+      if (!window->held[index]) continue;
+      const char *name = window->origins[index];
+      if (window->shared->has_run[index] || !is_suspended(window, name) ||
+          freeze_resume(window, name) == 0)
+        let_go(window, index);
+      else left = true;
+    }
+    if (!left) window->outcome = FREEZE_RESUMED_LATE;
   }
 }
 
@@ -160,6 +178,7 @@ static void hold_window(struct freeze_window *window) {
   if (freeze_guards_arm(window)) pass_through(window);
   else fail(window, FREEZE_GUARD_LOST, 0, 0);
   freeze_hurry(false, 0);
+  if (window->outcome == FREEZE_RESUME_FAILED) insist(window);
 }
 
 /// The guards, and the memory that is shared with them. 0, or errno.
@@ -179,7 +198,7 @@ int freeze_watch_begin(struct freeze_window *window) {
   if (reason != 0) return reason;
   // The command does not tell what it suspends: anything, from now on.
   for (uint32_t index = 0; index < window->origin_count; index++)
-    window->shared->marked[index] = 1;
+    window->shared->marks[index] = FREEZE_SUSPENDING;
   return 0;
 }
 
@@ -209,13 +228,13 @@ void freeze_run(struct freeze_window *window) {
   else fail(window, FREEZE_NOT_LOCKED, 0, reason);
   munlockall();
 
-  // Where an origin could not be resumed the guards are not dismissed: they act at the deadline.
+  // Where an origin is suspended still the guards are not dismissed: they go on until it has run once,
+  // and do nothing else.
   if (window->outcome != FREEZE_RESUME_FAILED && !freeze_guards_dismiss(window))
     fail(window, FREEZE_GUARD_LOST, 0, 0);
   // Whatever else was noticed then, such as origins that ran again, is their doing.
   if (window->shared->guard_acted && window->outcome != FREEZE_RESUME_FAILED)
     window->outcome = FREEZE_GUARD_ACTED;
   sigprocmask(SIG_SETMASK, &before, NULL);
-  ask_again(window);
   munmap(window->shared, sizeof *window->shared);
 }

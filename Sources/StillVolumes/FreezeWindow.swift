@@ -73,6 +73,10 @@ struct FreezeWindow {
       throw StillError(
         .volumes, "origin \(name) is suspended still, and whoever writes to it waits",
         hint: "Run at once: dmsetup resume \(facts?.origin.deviceName ?? name)")
+    case FREEZE_RESUMED_LATE:
+      throw StillError(
+        .volumes, "origin \(name) could not be resumed at once: \(reason)",
+        hint: "It runs now. Look into the kernel's log (dmesg) for what its disk says.")
     case FREEZE_GUARD_ACTED:
       throw StillError(
         .volumes, "the freeze window passed its deadline, and the guards resumed every origin",

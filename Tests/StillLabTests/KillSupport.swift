@@ -80,6 +80,13 @@ final class Devices: @unchecked Sendable {
     let flags = freeze_flags(window, name)
     return flags >= 0 && flags & Int64(DM_SUSPEND_FLAG) != 0
   }
+
+  /// As another program does in the middle of its work.
+  func suspend(_ name: String) throws {
+    guard freeze_suspend(window, name) == 0 else { throw Trouble("\(name) could not be suspended") }
+  }
+
+  func resume(_ name: String) { _ = freeze_resume(window, name) }
 }
 
 extension Lab {

@@ -47,6 +47,8 @@ enum freeze_outcome {
   FREEZE_TAKE_FAILED,
   /// An origin is suspended still. It outweighs every other outcome; the guards go on trying.
   FREEZE_RESUME_FAILED,
+  /// An origin could not be resumed at once, and runs now.
+  FREEZE_RESUMED_LATE,
   /// The guards resumed the origins: the deadline had passed.
   FREEZE_GUARD_ACTED,
   /// A guard could not be started or has died.
@@ -55,10 +57,23 @@ enum freeze_outcome {
   FREEZE_NOT_LOCKED,
 };
 
-/// What broker and guards all see: a page of shared memory. The broker alone writes `marked`.
+/// What the broker has to do with an origin.
+enum freeze_mark {
+  FREEZE_NOT_HELD = 0,
+  /// It is being suspended.
+  FREEZE_SUSPENDING,
+  /// The broker has suspended it, and not resumed it.
+  FREEZE_SUSPENDED,
+};
+
+/// What broker and guards all see: a page of shared memory. The broker alone writes `marks`, the
+/// guards all else.
 struct freeze_shared {
-  /// 1 from before an origin's suspend until after its resume.
-  volatile int32_t marked[FREEZE_MAX_ORIGINS];
+  /// Of each origin, from before its suspend until after its resume (enum freeze_mark).
+  volatile int32_t marks[FREEZE_MAX_ORIGINS];
+  /// 1 for an origin that has run again since the broker suspended it: who suspends it from then on
+  /// is somebody else.
+  volatile int32_t has_run[FREEZE_MAX_ORIGINS];
   volatile int32_t guard_acted;
 };
 
