@@ -29,7 +29,8 @@ struct FreezeWindow {
         snapshot.addTake(to: window)
       else { throw StillError(.volumes, "more volumes than one freeze can hold") }
     }
-    freeze_run(window)
+    // The window and the guards know it by its number only.
+    withExtendedLifetime(control) { freeze_run(window) }
     try check(window.pointee)
     return report(window.pointee)
   }
@@ -50,8 +51,10 @@ struct FreezeWindow {
     case FREEZE_DONE: return
     case FREEZE_ORIGIN_BUSY:
       throw StillError(
-        .volumes, "another command is at work on origin \(name), which is suspended already",
-        hint: "Wait for it to end (dmsetup info shows the state), and run again.")
+        .volumes,
+        "another command is at work on origin \(name): it is suspended, or a table waits in it",
+        hint: "Wait for it to end (dmsetup info shows the state), and run again. Where none is at "
+          + "work, one was cut short: lvchange --refresh \(name)")
     case FREEZE_SUSPEND_FAILED:
       throw StillError(
         .volumes, "origin \(name) could not be suspended: \(reason)",
