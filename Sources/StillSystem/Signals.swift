@@ -6,7 +6,12 @@ public enum Signals {
   /// Lets nothing but SIGKILL end this process: for one that has to finish what it began and ends
   /// when its partner does.
   public static func ignoreAll() {
-    for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE] { signal(number, SIG_IGN) }
+    for number in [
+      SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGXCPU, SIGXFSZ,
+      SIGTSTP, SIGTTIN, SIGTTOU,
+    ] {
+      signal(number, SIG_IGN)
+    }
   }
 
   /// Ends this process at once, as if it had never watched for this signal.

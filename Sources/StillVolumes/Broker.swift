@@ -1,3 +1,4 @@
+import CFreeze
 import StillModel
 import StillSystem
 import SystemPackage
@@ -27,6 +28,8 @@ public final class Broker {
   public static func serve(owner: UInt32?) -> Int32 {
     // A signal must not end it between two steps; the end of the coordinator does.
     Signals.ignoreAll()
+    // Nor may it be slow, or ended, because whoever started it was to be.
+    freeze_shed_limits()
     guard let channel = coordinator() else {
       Terminal.talk("pgstill: the broker is started by pgstill itself\n")
       return ExitStatus.usage.rawValue

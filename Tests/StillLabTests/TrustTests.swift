@@ -35,6 +35,38 @@ extension LabTests {
       #expect(try Lab.snapshots() == [])
     }
 
+    /// A timer's ionice, a shell's ulimit: what has suspended disks must not wait for its turn or end.
+    @Test func whatIsPutOnTheCallerIsNotPutOnTheBroker() throws {
+      let marks = try Marks()
+      let pgstill = Lab.executable("pgstill")
+      let status = try Tool.run([
+        "env", "PGSTILL_TEST_MARKS=\(marks.path)", "PGSTILL_TEST_PAUSE_AT=started",
+        "PGSTILL_TEST_PAUSE_MS=3000", "bash", "-c",
+        """
+        ulimit -S -t 1000 -f 1000
+        nice -n 15 ionice -c 3 \(pgstill) status &
+        until broker=$(sed -n 's/ broker started//p' \(marks.path)) && [ -n "$broker" ]; do sleep 0.1; done
+        ionice -p $broker
+        ps -o ni= -p $broker
+        grep -E '^Max (cpu time|file size)' /proc/$broker/limits
+        grep SigIgn /proc/$broker/status
+        wait
+        """,
+      ])
+      let lines = status.output.split(separator: "\n").map(String.init)
+      #expect(lines.count >= 5, "\(status.output) \(status.talk)")
+      #expect(lines[0] == "best-effort: prio 4")
+      #expect(lines[1].trimmingCharacters(in: .whitespaces) == "0")
+      for limit in lines[2...3] {
+        #expect(limit.contains("unlimited            unlimited"), "\(limit)")
+      }
+      let ignored = try #require(
+        lines[4].split(separator: "\t").last.flatMap { UInt64($0, radix: 16) })
+      for number in [SIGXCPU, SIGXFSZ, SIGUSR1, SIGUSR2, SIGALRM, SIGTSTP, SIGTTIN, SIGTTOU] {
+        #expect(ignored & (1 << UInt64(number - 1)) != 0, "signal \(number)")
+      }
+    }
+
     @Test func aSecondRunOnTheSameOriginIsRefusedAndNamesTheFirst() throws {
       let (first, second) = (try broker(), try broker())
       defer { [first, second].forEach { $0.end() } }

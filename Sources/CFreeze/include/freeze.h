@@ -159,6 +159,10 @@ int freeze_lock_memory(void);
 /// Puts this process before all ordinary ones, or back among them: nobody who wants a processor may
 /// keep the window open. What is not allowed is done without.
 void freeze_hurry(bool hurries, int priority);
+/// Takes off what was put on whoever started this process, such as ionice(1), nice(1) or ulimit: a
+/// process that has suspended disks is not to wait for its turn, or to end. What is not allowed is
+/// done without.
+void freeze_shed_limits(void);
 
 // device.c; each returns 0 or errno unless it says otherwise:
 
