@@ -15,6 +15,8 @@ public final class OpenFile: @unchecked Sendable {
 
   public enum Mode: Sendable {
     case read
+    /// The same for a name that may turn out to be a FIFO, without waiting for its other end.
+    case readWithoutWaiting
     /// For a new file only; fails if the name is taken.
     case create(permissions: UInt32)
     /// For writing, made if it is missing, kept if it is there.
@@ -74,6 +76,7 @@ public final class OpenFile: @unchecked Sendable {
     let action: String
     switch mode {
     case .read: (flags, permissions, action) = (O_RDONLY, 0, "open")
+    case .readWithoutWaiting: (flags, permissions, action) = (O_RDONLY | O_NONBLOCK, 0, "open")
     case .create(let bits):
       (flags, permissions, action) = (O_WRONLY | O_CREAT | O_EXCL, bits, "create")
     case .update(let bits): (flags, permissions, action) = (O_RDWR | O_CREAT, bits, "open")

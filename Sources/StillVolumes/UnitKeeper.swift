@@ -97,8 +97,8 @@ final class UnitKeeper {
     guard let place = try? RunningProcess(process).workingFolder().metadata(),
       let own = try? folder.metadata(), (place.device, place.inode) == (own.device, own.inode),
       (try? folder.metadataIfPresent(of: "PG_VERSION"))?.kind == .file,
-      (try? folder.metadataIfPresent(of: "postmaster.pid"))?.kind == .file,
-      let bytes = try? folder.file("postmaster.pid").readAll(limit: 64 << 10),
+      let file = try? folder.file("postmaster.pid", .readWithoutWaiting),
+      (try? file.metadata())?.kind == .file, let bytes = try? file.readAll(limit: 64 << 10),
       let line = String(decoding: bytes, as: UTF8.self).split(separator: "\n").first
     else { return false }
     return Int32(line) == process
