@@ -20,9 +20,16 @@ public final class SignalWatch: Sendable {
     thread = try WorkerThread {
       var watched = SignalWatch.set(asked + [SignalWatch.enough])
       while true {
-        var number: Int32 = 0
-        guard sigwait(&watched, &number) == 0, number != SignalWatch.enough else { return }
-        report(number)
+        var sent = siginfo_t()
+        let number = sigwaitinfo(&watched, &sent)
+        if number == SignalWatch.enough {
+          // From anybody else it means nothing.
+          if sent._sifields._kill.si_pid == getpid() { return }
+        } else if number > 0 {
+          report(number)
+        } else if errno != EINTR {
+          return
+        }
       }
     }
   }

@@ -39,6 +39,16 @@ import Testing
     #expect(!run.talk.contains("pgstill: ended by signal"), "it ended in order")
   }
 
+  @Test("A stray SIGUSR2 changes nothing: the next signal ends the run in order")
+  func stray() throws {
+    let run = try Interrupted(rest: 2)
+    run.send(SIGUSR2, isNoticed: false)
+    usleep(200_000)
+    run.send(SIGTERM)
+    #expect(run.wait() == 128 + SIGTERM)
+    #expect(run.talk.contains("signal 15: stopping; nothing more will be published"))
+  }
+
   @Test("A signal that was ignored from the start, as by nohup, does not end the run")
   func ignored() throws {
     let run = try Interrupted(rest: 2, ignoring: "HUP")
