@@ -71,10 +71,11 @@ public struct SizingBasis: Hashable, Sendable {
     wholeExtents(volume.size + volume.size / 256 + (1 << 20), of: volume)
   }
 
-  /// So many bytes or a little more: whole extents.
+  /// So many bytes or a little more: whole extents. The largest number there is gives a little less.
   public static func wholeExtents(_ bytes: UInt64, of volume: VolumeFacts) -> UInt64 {
     let extent = max(volume.extentSize, 1)
-    return (bytes + extent - 1) / extent * extent
+    let (sum, isTooLarge) = bytes.addingReportingOverflow(extent - 1)
+    return (isTooLarge ? .max : sum) / extent * extent
   }
 }
 

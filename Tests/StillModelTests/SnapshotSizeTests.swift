@@ -71,6 +71,14 @@ import Testing
     #expect(size(.automatic, basis(1 << 30, peaks: [1 << 40, 1, 1])) == most)
   }
 
+  @Test("The largest number there is stays one of whole extents")
+  func largest() {
+    let volume = VolumeFacts(
+      name: VolumeName(group: "vg0", volume: "data"), size: 1 << 30, groupFree: 1 << 30,
+      extentSize: 4 << 20, obstacle: nil)
+    #expect(SizingBasis.wholeExtents(.max, of: volume) == UInt64.max / (4 << 20) * (4 << 20))
+  }
+
   @Test("A group that does not say its extents counts in bytes")
   func noExtents() {
     #expect(size(.bytes(12345), basis(1 << 30, extent: 0)) == 12345)
