@@ -107,6 +107,26 @@ extension LabTests {
       try expectNothingLeft(repository)
     }
 
+    /// Nobody is left who could resume: what is suspended stays so until somebody looks.
+    @Test func whatNobodyIsLeftToResumeIsShownAndLetRun() throws {
+      try Lab.cluster()
+      let repository = try Lab.newFolder("repo")
+      let victim = try KillVictim(at: "all-suspended", rest: 5, repository)
+      try victim.waitInside()
+      for process in Lab.guards(of: victim.broker) + [victim.broker] { kill(process, SIGKILL) }
+      usleep(300_000)
+      #expect(try Lab.suspendedDevices().count == 3)
+      #expect(victim.wait() == 13, "\(victim.talk)")
+      let status = try Lab.pgstill("status")
+      for origin in ["vg0-data", "vg0-wal", "vg1-tbs"] {
+        #expect(status.output.contains("SUSPENDED: /dev/mapper/\(origin)\n"), "\(status.output)")
+      }
+      let release = try Lab.pgstill("release")
+      #expect(release.status == 0, "\(release.talk)")
+      #expect(try Lab.pgstill("status").output == "nothing is held\n")
+      try expectNothingLeft(repository)
+    }
+
     private func expectNothingLeft(_ repository: String) throws {
       #expect(try Lab.snapshots() == [])
       #expect(try Lab.suspendedDevices() == [])

@@ -68,6 +68,16 @@ struct KillCase: CustomStringConvertible {
     KillCase(target: .brokerAndGuard, signal: SIGKILL, step: "resumed1"),
   ]
 
+  /// Thin snapshots are taken by other means, with nothing of their own to disarm.
+  static let someThin: [KillCase] = [
+    KillCase(target: .broker, signal: SIGKILL, step: "created2"),
+    KillCase(target: .broker, signal: SIGKILL, step: "disarmed"),
+    KillCase(target: .broker, signal: SIGKILL, step: "taken1"),
+    KillCase(target: .brokerAndGuard, signal: SIGKILL, step: "taken3"),
+    KillCase(target: .brokerAndCoordinator, signal: SIGKILL, step: "resumed2"),
+    KillCase(target: .broker, signal: SIGKILL, step: "removed1"),
+  ]
+
   private static func isPossible(_ target: Target, _ step: String) -> Bool {
     switch target {
     case .guardian, .brokerAndGuard: window.contains(step)

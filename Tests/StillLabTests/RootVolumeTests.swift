@@ -20,13 +20,7 @@ extension LabTests {
       _ = try Tool.demand(inside(["/usr/lib/postgresql/15/bin/psql", "-p", "5440", "-qc", table]))
       let heart = try Heartbeat([root + "/var/log", root + "/etc"])
       for _ in 1...3 {
-        let backup = try Tool.run([
-          "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LVM_SYSTEM_DIR=/etc/lvm",
-          "DM_DISABLE_UDEV=1",
-          "chroot",
-          root, "/usr/bin/pgstill", "backup", "--pgdata", "/var/lib/pg", "--repo", "/backup",
-          "--json",
-        ])
+        let backup = try Tool.run(words())
         // A guard that had acted would have failed the run.
         #expect(backup.status == 0, "\(backup.talk)")
         let record = try #require(Lab.json(backup.output)["backup"] as? [String: Any])
@@ -36,6 +30,7 @@ extension LabTests {
         let window = try #require(freeze["windowMilliseconds"] as? Double)
         print("the root file system was frozen for \(window) ms")
       }
+      try killBrokerInsideTheWindow()
       let longest = try heart.end()
       print("the longest stall of the root file system: \(longest) s")
       #expect(longest < 5, "the root file system stood still for \(longest) s")
@@ -48,6 +43,37 @@ extension LabTests {
       try Lab.withServer(place + "/data") { (port: Int) throws -> Void in
         #expect(try Lab.sql("SELECT count(*) FROM deep", port: port) == "1000")
       }
+    }
+
+    /// A backup inside; these variables are the broker's too.
+    private func words(_ hooks: [String: String] = [:]) -> [String] {
+      ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LVM_SYSTEM_DIR=/etc/lvm"]
+        + ["DM_DISABLE_UDEV=1"] + hooks.map { "\($0)=\($1)" }
+        + ["chroot", root, "/usr/bin/pgstill", "backup", "--pgdata", "/var/lib/pg"]
+        + ["--repo", "/backup", "--json"]
+    }
+
+    /// Its guards are all that can let the root file system run again, and no page of theirs can be
+    /// read from it.
+    private func killBrokerInsideTheWindow() throws {
+      let marks = try Marks()
+      var hooks = Lab.pause(at: "all-suspended", seconds: 60)
+      hooks["PGSTILL_TEST_MARKS"] = marks.path
+      let line = words(hooks).joined(separator: " ")
+      let backup = try Background("exec \(line) --freeze-deadline 60")
+      defer { backup.end() }
+      let broker = try marks.wait(for: "all-suspended", of: "broker")
+      let devices = try Devices()
+      try waitUntil("the root file system is frozen") { devices.isSuspended("vg1-root") }
+      try "3".write(toFile: "/proc/sys/vm/drop_caches", atomically: false, encoding: .utf8)
+      usleep(1_000_000)
+      #expect(devices.isSuspended("vg1-root"))
+      kill(broker, SIGKILL)
+      try waitUntil("the root file system runs again") { !devices.isSuspended("vg1-root") }
+      #expect(backup.wait() == 13)
+      try Tool.demand("sync", root + "/etc")
+      let release = try Lab.pgstill("release")
+      #expect(release.status == 0, "\(release.talk)")
     }
 
     private func inside(_ words: [String]) -> [String] {
