@@ -18,9 +18,6 @@ final class FillWatch: Sendable {
     var thread: WorkerThread?
   }
 
-  /// The used share of a thin pool, of data or metadata, at which a run gives up its snapshots.
-  private static let poolLimit = 0.9
-
   private let state: Mutex<State>
   private let provider: any SnapshotProvider
   private let policy: ExtensionPolicy
@@ -122,9 +119,7 @@ final class FillWatch: Sendable {
   private func requireValid(_ trend: FillTrend) throws {
     switch trend.fill.state {
     case .valid:
-      // A pool that runs full stops the server too: our own snapshots go before it does.
-      let fullness = max(trend.fill.share, trend.fill.metadata ?? 0)
-      if trend.fill.metadata != nil, fullness >= Self.poolLimit { throw poolIsFull(trend) }
+      if trend.fill.isPoolNearlyFull { throw poolIsFull(trend) }
     case .invalid: throw overflow(of: trend.fill)
     case .unknown:
       throw StillError(

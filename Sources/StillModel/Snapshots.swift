@@ -186,6 +186,10 @@ public struct SnapshotFill: Hashable, Sendable, Codable {
   /// Used share of the store or the pool, 0…1.
   public var share: Double { size == 0 ? 0 : Double(used) / Double(size) }
 
+  /// Whether it is of a pool that is so full, of data or metadata, that a run gives up its snapshots:
+  /// a pool that runs full stops the server too.
+  public var isPoolNearlyFull: Bool { metadata.map { max(share, $0) >= 0.9 } ?? false }
+
   /// Reads the parameters of dm-snapshot's status: `24/65536 16` in sectors, or one of the words
   /// `Invalid`, `Overflow`, `Merge failed`, `Unknown` (lvm2, libdm-targets.c).
   public init(origin: VolumeName, snapshot: VolumeName, status: String) {

@@ -37,6 +37,15 @@ public final class Channel {
     }
   }
 
+  /// Whether there is something to receive, or its end, within so many milliseconds.
+  public func hasNews(within milliseconds: Int32) -> Bool {
+    if pending.contains(UInt8(ascii: "\n")) { return true }
+    var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    let count = poll(&wanted, 1, milliseconds)
+    // A failure shows in the next `receive` too.
+    return count > 0 || (count < 0 && errno != EINTR)
+  }
+
   /// The next line and the descriptors that came with it; nil at the end.
   public func receive() throws -> (line: [UInt8], descriptors: [Int32])? {
     var buffer = [UInt8](repeating: 0, count: 64 << 10)

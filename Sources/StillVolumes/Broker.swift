@@ -8,6 +8,8 @@ import SystemPackage
 public final class Broker {
   /// As many descriptors as one message on the socket carries (CStill, MAX_DESCRIPTORS).
   private static let mostVolumes = 16
+  /// In seconds.
+  private static let longestSilence = 5.0
 
   private let channel: Channel
   private let lvm: LVM
@@ -18,6 +20,10 @@ public final class Broker {
   private var lock: RunLock?
   private var snapshots: [any FreezableSnapshot] = []
   private var isFrozen = false
+  /// Whether runs that died have left what could not be removed yet.
+  private var hasLeftovers = false
+  /// Why the snapshots were given up without an order.
+  private var givenUp: StillError?
   private let units: UnitKeeper
 
   /// Serves the coordinator that started this process, until it goes away.
@@ -74,7 +80,7 @@ public final class Broker {
   }
 
   private func answerAll() {
-    while let (line, descriptors) = try? channel.receive() {
+    while let (line, descriptors) = try? nextQuestion() {
       let folders = descriptors.map {
         OpenFolder(descriptor: $0, path: "folder of the coordinator")
       }
@@ -91,6 +97,39 @@ public final class Broker {
     channel.close()
     units.end()
     giveBack()
+  }
+
+  /// The next question. A coordinator that copies asks every second; while it is silent, stopped for
+  /// one, nobody but the broker looks at the pools.
+  private func nextQuestion() throws -> (line: [UInt8], descriptors: [Int32])? {
+    let silence = Stopwatch()
+    while isFrozen, !channel.hasNews(within: 1000) {
+      guard silence.seconds >= Broker.longestSilence else { continue }
+      let fills = snapshots.compactMap { try? $0.fill() }
+      if let full = fills.first(where: \.isPoolNearlyFull) { giveUp(full) }
+    }
+    return try channel.receive()
+  }
+
+  private func giveUp(_ fill: SnapshotFill) {
+    givenUp = StillError(
+      .overflow,
+      "the thin pool of \(fill.origin) is \(Figures.percent(fill.share)) full (metadata "
+        + "\(Figures.percent(fill.metadata ?? 0))), and pgstill did not ask for the fill any more: "
+        + "the snapshots were given up before the server runs out of room",
+      hint: "Nothing was published. Do not stop pgstill while it copies (Ctrl-Z); extend the pool "
+        + "(lvextend), or remove what else is in it.")
+    isFrozen = false
+    for snapshot in snapshots {
+      do { try snapshot.giveUp() } catch { SystemLog.warn("\(error)") }
+    }
+    done("given-up", "\(fill.snapshot)")
+  }
+
+  /// - Throws: `.volumes` where nothing is frozen; why not, where the broker has given it up.
+  private func requireFrozen() throws {
+    if let givenUp { throw givenUp }
+    guard isFrozen else { throw StillError(.volumes, "nothing is frozen yet") }
   }
 
   /// The coordinator has gone, and with it whoever reads what the broker says.
@@ -116,11 +155,13 @@ public final class Broker {
       try thaw()
       return .thawed
     case .open:
-      guard isFrozen else { throw StillError(.volumes, "nothing is frozen yet") }
+      try requireFrozen()
       opened = try snapshots.map { try $0.open() }
       done("opened")
       return .opened
-    case .fill: return .filled(try snapshots.map { try $0.fill() })
+    case .fill:
+      if let givenUp { throw givenUp }
+      return .filled(try snapshots.map { try $0.fill() })
     case .extend(let origin, let size): return .extended(try extend(origin, to: size))
     case .release: return .released(try release())
     case .sweep: return .released(try Leftovers(lvm: lvm).sweep())
@@ -166,7 +207,7 @@ public final class Broker {
           hint: facts.remedy)
       }
     }
-    _ = try Leftovers(lvm: lvm).sweep()
+    hasLeftovers = try !Leftovers(lvm: lvm).sweep().left.isEmpty
     TestHooks.reached("swept")
     lock = try RunLock.take(run, of: requests.map(\.origin))
     self.run = run
@@ -190,7 +231,7 @@ public final class Broker {
   }
 
   private func freeze(deadline: Double) throws -> FreezeReport {
-    guard !snapshots.isEmpty, !isFrozen, deadline > 0, deadline <= 60 else {
+    guard !snapshots.isEmpty, !isFrozen, givenUp == nil, deadline > 0, deadline <= 60 else {
       throw StillError(.volumes, "there is nothing to freeze, or it is frozen already")
     }
     // An LVM command that reloaded an origin meanwhile has put our snapshot's table in place too.
@@ -213,7 +254,7 @@ public final class Broker {
 
   /// Makes the snapshots wait, empty, as after their preparation.
   private func thaw() throws {
-    guard isFrozen else { throw StillError(.volumes, "nothing is frozen yet") }
+    try requireFrozen()
     isFrozen = false
     for snapshot in snapshots {
       try snapshot.device.waitUntilClosed()
@@ -224,6 +265,7 @@ public final class Broker {
   }
 
   private func extend(_ origin: VolumeName, to size: UInt64) throws -> SnapshotFacts {
+    if let givenUp { throw givenUp }
     guard isFrozen, let index = snapshots.firstIndex(where: { $0.facts.origin == origin }) else {
       throw StillError(.volumes, "there is no frozen snapshot of \(origin)")
     }
@@ -246,15 +288,19 @@ public final class Broker {
 
   private func release() throws -> ReleaseReport {
     guard let run else { return ReleaseReport() }
-    let report = try Leftovers(lvm: lvm).remove(run: run, of: origins)
+    var report = try Leftovers(lvm: lvm).remove(run: run, of: origins)
     for name in report.removed { lock?.note("removed", "\(name)") }
     isFrozen = false
     // What could not be removed is still this run's: the next release tries again.
-    guard report.left.isEmpty else { return report }
-    RunLock.forget(run)
-    snapshots = []
-    lock = nil
-    self.run = nil
+    if report.left.isEmpty {
+      RunLock.forget(run)
+      snapshots = []
+      lock = nil
+      self.run = nil
+      givenUp = nil
+    }
+    // Another try with what was in the way of nobody, and is told with this run's own.
+    if hasLeftovers { report.add(try Leftovers(lvm: lvm).sweep()) }
     return report
   }
 }

@@ -33,6 +33,9 @@ protocol FreezableSnapshot {
 
   /// - Throws: `.volumes` as `requireCopyingOrigin` does, too.
   func fill() throws -> SnapshotFill
+
+  /// Gives its room back at once, even while it is mounted; nobody can read it any more.
+  func giveUp() throws
 }
 
 extension FreezableSnapshot {

@@ -63,6 +63,15 @@ struct ThinSnapshot: FreezableSnapshot {
       hint: "Extend its pool: lvextend --size +SIZE \(pool.name)")
   }
 
+  func giveUp() throws {
+    // The pool does not delete a device that is in use.
+    let length = try device.table().reduce(0) { $0 + $1.length }
+    try device.load(
+      DeviceMapper.Line(start: 0, length: length, target: "error", parameters: ""))
+    try device.resume(isHidden: true)
+    try disarm()
+  }
+
   func fill() throws -> SnapshotFill { try ThinSnapshot.fill(facts, in: pool) }
 
   static func fill(_ facts: SnapshotFacts, in pool: ThinPoolDevice) throws -> SnapshotFill {

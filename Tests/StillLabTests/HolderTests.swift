@@ -61,6 +61,22 @@ extension LabTests {
       #expect(try Lab.snapshots() == [])
     }
 
+    @Test func aBackupSaysWhatDeadRunsHaveLeftAndWhoHoldsIt() throws {
+      let snapshot = try frozenSnapshot { _ in
+        try Tool.demand("pkill", "-KILL", "-f", "pgstill broker")
+      }
+      try mount(snapshot)
+      let repository = try Lab.newFolder("repo")
+      let backup = try Lab.pgstill("backup", "--pgdata", Lab.dataDirectory, "--repo", repository)
+      #expect(backup.status == 15, "\(backup.talk)")
+      #expect(backup.talk.contains("\(snapshot) (it is still open: "), "\(backup.talk)")
+      #expect(backup.talk.contains("mounted at \(place) in the "), "\(backup.talk)")
+      #expect(try Lab.published(repository).count == 1)
+      #expect(try Lab.snapshots() == [snapshot.volume])
+      try Tool.demand("umount", place)
+      #expect(try Lab.pgstill("release").status == 0)
+    }
+
     /// Freezes a set, lets `body` end its broker, and says what is left.
     private func frozenSnapshot(_ body: (BrokerClient) throws -> Void) throws -> VolumeName {
       try Lab.cluster()
