@@ -133,26 +133,10 @@ static bool pass_through(struct freeze_window *window) {
   return resume_all(window);
 }
 
-/// Goes through the window once without doing anything, so that every page of code, stack and data
-/// that it needs is present and locked before a file system is frozen that could not deliver it.
-static bool rehearse(struct freeze_window *window) {
-  window->rehearsing = true;
-  bool passed = pass_through(window) && window->outcome == FREEZE_DONE;
-  window->rehearsing = false;
-  window->steps_done = 0;
-  memset(window->suspends, 0, sizeof window->suspends);
-  memset(window->taken, 0, sizeof window->taken);
-  memset(window->resumes, 0, sizeof window->resumes);
-  return passed;
-}
-
-/// An empty handler: a guard's signal has to interrupt a suspend that waits for a disk, no more.
-static void interrupted(int number) { (void)number; }
-
 /// Tries again, beside the guards, to resume what could not be resumed; but not for ever, for
 /// somebody has to be told.
 static void insist(struct freeze_window *window) {
-  const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+  const struct timespec pause = {.tv_nsec = window->rehearsing ? 0 : 100 * 1000 * 1000};
   int64_t until = freeze_now() + window->deadline_nanoseconds + 5 * INT64_C(1000000000);
   for (bool left = true; left && freeze_now() < until;) {
     nanosleep(&pause, NULL);
@@ -165,9 +149,26 @@ static void insist(struct freeze_window *window) {
         let_go(window, index);
       else left = true;
     }
-    if (!left) window->outcome = FREEZE_RESUMED_LATE;
+    if (!left && !window->rehearsing) window->outcome = FREEZE_RESUMED_LATE;
   }
 }
+
+/// Goes through the window once without doing anything, so that every page of code, stack and data
+/// that it needs is present and locked before a file system is frozen that could not deliver it.
+static bool rehearse(struct freeze_window *window) {
+  window->rehearsing = true;
+  bool passed = pass_through(window) && window->outcome == FREEZE_DONE;
+  insist(window);
+  window->rehearsing = false;
+  window->steps_done = 0;
+  memset(window->suspends, 0, sizeof window->suspends);
+  memset(window->taken, 0, sizeof window->taken);
+  memset(window->resumes, 0, sizeof window->resumes);
+  return passed;
+}
+
+/// An empty handler: a guard's signal has to interrupt a suspend that waits for a disk, no more.
+static void interrupted(int number) { (void)number; }
 
 static void hold_window(struct freeze_window *window) {
   if (!rehearse(window)) return;

@@ -147,6 +147,23 @@ extension LabTests {
       }
     }
 
+    @Test func aResumeThatFailsIsTriedAgainAtOnce() throws {
+      try withDevice { device in
+        // A table that does not fit under it: the first resume fails, and the kernel drops it.
+        let helper = try Background(
+          """
+          while [ -z "$(dmsetup info -c --noheadings -o name -S 'suspended=Suspended')" ]; do :; done
+          dmsetup load \(device) --table '0 65536 linear /dev/mapper/vg1-slow1 65536'
+          """)
+        // Long before the guards would do it.
+        let window = try freeze([device], deadline: 30, restAfter: 3, seconds: 3)
+        #expect(helper.wait() == 0)
+        #expect(window.outcome == FREEZE_RESUMED_LATE)
+        #expect(try Lab.suspendedDevices() == [])
+        try Tool.demand("touch", "/mnt/slow1/after")
+      }
+    }
+
     @Test func anOriginWhoseResumeBlocksKeepsNoOtherWaiting() throws {
       try withDevices(3) { names in
         let state = "/run/states"
