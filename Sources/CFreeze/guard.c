@@ -71,9 +71,10 @@ static bool is_waiting(struct freeze_window *window, uint32_t index) {
   return flags >= 0 && (flags & DM_SUSPEND_FLAG) && (flags & DM_ACTIVE_PRESENT_FLAG);
 }
 
-static void let_run(struct freeze_window *window, uint32_t index) {
+/// True if it runs now.
+static bool let_run(struct freeze_window *window, uint32_t index) {
   if (window->rolls_back) freeze_clear(window, window->origins[index]);
-  if (freeze_resume(window, window->origins[index]) == 0) window->shared->has_run[index] = 1;
+  return freeze_resume(window, window->origins[index]) == 0;
 }
 
 /// One round while the broker lives. Each origin is let run once: what is suspended after that is
@@ -86,9 +87,10 @@ static bool help_the_living(struct freeze_window *window) {
     // Read before the flags: once it says that the suspend is done, what runs has been resumed.
     int32_t mark = __atomic_load_n(&shared->marks[index], __ATOMIC_SEQ_CST);
     if (mark == FREEZE_NOT_HELD || shared->has_run[index]) continue;
-    if (is_waiting(window, index)) let_run(window, index);
-    else if (mark == FREEZE_SUSPENDED) shared->has_run[index] = 1;
-    else is_under_way = true;
+    bool runs = !is_waiting(window, index) || let_run(window, index);
+    // The broker's own suspend may come only after this.
+    if (mark == FREEZE_SUSPENDING) is_under_way = true;
+    else if (runs) shared->has_run[index] = 1;
   }
   return is_under_way;
 }
@@ -109,7 +111,7 @@ static bool let_noted_run(struct freeze_window *window, bool noted[FREEZE_MAX_OR
     uint32_t index = at(window, step);
     noted[index] = noted[index] && !window->shared->has_run[index] && is_waiting(window, index);
     if (!noted[index]) continue;
-    let_run(window, index);
+    if (let_run(window, index)) window->shared->has_run[index] = 1;
     none = false;
   }
   return none;
