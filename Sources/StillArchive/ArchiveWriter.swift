@@ -39,8 +39,8 @@ public final class ArchiveWriter {
   public private(set) var manifest: [ManifestFile] = []
   /// What the trees so far held that is not in the archive.
   public private(set) var remarks: [WalkRemarks] = []
-  /// The files so far whose pages do not have the checksums that stand in them.
-  public private(set) var badPages: [BadPages] = []
+  /// The files so far that have pages without the checksums that stand in them.
+  public private(set) var checkedPages: [CheckedPages] = []
 
   private let folder: OpenFolder
   private let file: OpenFile
@@ -84,9 +84,12 @@ public final class ArchiveWriter {
   }
 
   /// Adds a file under a name; `inManifest` is where the manifest lists it, nil for WAL and other
-  /// files that it does not list.
-  public func add(_ source: OpenFile, as path: FilePath, inManifest: FilePath? = nil) throws {
-    try add(source, as: path, inManifest: inManifest, ifChanged: .refuse)
+  /// files that it does not list. `inspect` gets to see every byte on the way.
+  public func add(
+    _ source: OpenFile, as path: FilePath, inManifest: FilePath? = nil,
+    inspect: ((UnsafeRawBufferPointer) -> Void)? = nil
+  ) throws {
+    try add(source, as: path, inManifest: inManifest, ifChanged: .refuse, inspect)
   }
 
   /// Adds a file from memory, such as `backup_label`. It belongs to the owner of what `like` is of,
@@ -155,10 +158,12 @@ public final class ArchiveWriter {
       } else {
         let inspector = listed.flatMap { tree.pageCheck?.inspector(of: $0, source) }
         try add(
-          source, as: path, inManifest: listed, ifChanged: tree.isFrozen ? .refuse : .fit, inspector
-        )
-        if let listed, let bad = inspector?.bad, !bad.isEmpty {
-          badPages.append(BadPages(file: listed.string, blocks: bad))
+          source, as: path, inManifest: listed, ifChanged: tree.isFrozen ? .refuse : .fit,
+          inspector.map { $0.take })
+        if let listed, let inspector, !(inspector.bad.isEmpty && inspector.changed.isEmpty) {
+          checkedPages.append(
+            CheckedPages(
+              file: listed.string, bad: inspector.bad, changed: inspector.changed))
         }
       }
       try source.close()
@@ -167,7 +172,7 @@ public final class ArchiveWriter {
 
   private func add(
     _ source: OpenFile, as path: FilePath, inManifest: FilePath?,
-    ifChanged changes: TarWriter.ChangingFiles, _ inspector: PageInspector? = nil
+    ifChanged changes: TarWriter.ChangingFiles, _ inspect: ((UnsafeRawBufferPointer) -> Void)?
   ) throws {
     // Of the open file, not of the name: a live one may have been replaced meanwhile.
     let metadata = try source.metadata()
@@ -176,8 +181,7 @@ public final class ArchiveWriter {
     member.attributes = try source.extendedAttributes()
     member.accessList = try AccessLists.access(
       of: source.descriptor, shown: source.path.string)
-    let sum = try tar.add(
-      member, from: source, ifChanged: changes, inspect: inspector.map { $0.take })
+    let sum = try tar.add(member, from: source, ifChanged: changes, inspect: inspect)
     note(inManifest, member.size, member.modifiedSeconds, sum)
   }
 

@@ -5,9 +5,10 @@ import SystemPackage
 
 /// Says of a cluster with data checksums which pages are to be checked, and how.
 ///
-/// Only pages that were not changed since the backup began: of the others the log holds what they
-/// have to be, and a copy of them may well be torn (src/backend/backup/basebackup.c,
-/// verify_page_checksum).
+/// Pages that were changed since the backup began may well be torn in the copy, and the log holds
+/// what they have to be (src/backend/backup/basebackup.c, verify_page_checksum). But only up to the
+/// backup's end: a page is written after the log of its change, so none in the copy can be of a later
+/// change. One that says so says nothing true, and its checksum counts.
 public struct PageCheck: Hashable, Sendable {
   /// Where the backup's log begins.
   public var start: LSN
@@ -35,8 +36,9 @@ public struct PageCheck: Hashable, Sendable {
   /// What a page is, by itself.
   enum Verdict: Hashable {
     case good, bad
-    /// Nothing to be said: changed since `start`.
-    case changed
+    /// The checksum is wrong, but the page says that it was changed here, since `start`: then the log
+    /// has it, if it reaches so far.
+    case changed(LSN)
   }
 
   /// - Parameter page: `pageSize` bytes.
@@ -50,9 +52,29 @@ public struct PageCheck: Hashable, Sendable {
     }
     let high = page.loadUnaligned(fromByteOffset: 0, as: UInt32.self)
     let low = page.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
-    if LSN(UInt64(high) << 32 | UInt64(low)) >= start { return .changed }
     let stored = page.loadUnaligned(fromByteOffset: 8, as: UInt16.self)
-    return stored == still_page_checksum(page.baseAddress, page.count, block) ? .good : .bad
+    if stored == still_page_checksum(page.baseAddress, page.count, block) { return .good }
+    let changed = LSN(UInt64(high) << 32 | UInt64(low))
+    return changed >= start ? .changed(changed) : .bad
+  }
+}
+
+/// What was found of one file's pages, to be judged when it is known where the log ends.
+public struct CheckedPages: Sendable {
+  struct Change: Sendable {
+    var block: UInt32
+    /// What the page gives as the end of its last change's record.
+    var position: LSN
+  }
+
+  var file: String
+  var bad: [UInt32]
+  var changed: [Change]
+
+  /// The damaged pages, in a backup whose log reaches to `stop`; nil where there are none.
+  public func badPages(before stop: LSN) -> BadPages? {
+    let all = (bad + changed.filter { $0.position > stop }.map(\.block)).sorted()
+    return all.isEmpty ? nil : BadPages(file: file, blocks: all)
   }
 }
 
@@ -66,6 +88,8 @@ final class PageInspector {
   private var rest: [UInt8] = []
   /// Block numbers in the relation, ascending.
   private(set) var bad: [UInt32] = []
+  /// Those whose checksum is wrong because they were being written, if they tell the truth.
+  private(set) var changed: [CheckedPages.Change] = []
 
   /// Above so many bad pages in one file nobody waits for them to become good.
   private static let patience = 100
@@ -97,7 +121,11 @@ final class PageInspector {
 
   private func see(_ page: UnsafeRawBufferPointer) {
     let block = firstBlock &+ index
-    if check.verdict(page, block: block) == .bad, isBadAgain(block) { bad.append(block) }
+    switch check.verdict(page, block: block) {
+    case .good: break
+    case .bad: if isBadAgain(block) { bad.append(block) }
+    case .changed(let position): changed.append(.init(block: block, position: position))
+    }
     index += 1
   }
 

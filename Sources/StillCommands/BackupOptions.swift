@@ -50,6 +50,11 @@ struct BackupOptions: ParsableArguments {
       "Room that extending leaves free in a volume group.", valueName: "size"))
   var keepFree = Size(bytes: 0)
 
+  @Flag(
+    help: ArgumentHelp(
+      "For --consistency online: read the live files, also where volumes could be frozen."))
+  var noSnapshots = false
+
   @Option(name: [.short, .long], help: "Threads that compress (default: one for each core).")
   var jobs: Int?
 
@@ -91,6 +96,9 @@ struct BackupOptions: ParsableArguments {
     guard (stopCommand == nil) == (startCommand == nil) else {
       throw ValidationError("--stop-command and --start-command go together.")
     }
+    guard !noSnapshots || consistency == .online else {
+      throw ValidationError("--no-snapshots goes with --consistency online.")
+    }
     guard (1...86400).contains(stopTimeout) else {
       throw ValidationError("--stop-timeout wants 1 to 86400 seconds.")
     }
@@ -117,6 +125,7 @@ struct BackupOptions: ParsableArguments {
     request.rateLimit = rateLimit?.bytes
     request.freezeDeadline = freezeDeadline
     request.allowsRepositoryOnOrigin = allowRepoOnOrigin
+    request.usesSnapshots = !noSnapshots
     request.stopTimeout = stopTimeout
     if let stopCommand, let startCommand {
       request.serverCommands = ServerCommands(stop: stopCommand, start: startCommand)

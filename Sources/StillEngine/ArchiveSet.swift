@@ -16,7 +16,7 @@ final class ArchiveSet {
   private(set) var summaries: [ArchiveSummary] = []
   private(set) var manifest: [ManifestFile] = []
   private(set) var missing: [String] = []
-  private(set) var badPages: [BadPages] = []
+  private var checkedPages: [CheckedPages] = []
 
   init(
     folder: OpenFolder, _ request: BackupRequest, _ run: Run
@@ -42,11 +42,16 @@ final class ArchiveSet {
     try body(archive)
     summaries.append(try archive.finish())
     manifest += archive.manifest
-    badPages += archive.badPages
+    checkedPages += archive.checkedPages
     for remarks in archive.remarks {
       missing += remarks.links.map { "\($0) is a link; what it leads to is not in the backup" }
       missing += remarks.specialFiles.map { "\($0) is a socket, pipe or device" }
     }
+  }
+
+  /// The damaged pages of all files, in a backup whose log reaches to `stop`.
+  func badPages(before stop: LSN) -> [BadPages] {
+    checkedPages.compactMap { $0.badPages(before: stop) }
   }
 
   /// - Returns: the SHA-256 of the manifest's file.

@@ -44,9 +44,10 @@ func copy(
 
   for (name, tree) in trees { try archives.write(name) { try $0.add(tree) } }
   try archives.write("pg_wal") { archive in
-    try archive.addFolder("", like: try walFolder.metadata())
-    try archive.addFolder("archive_status", like: try walFolder.metadata())
-    for name in wal.files { try archive.add(try walFolder.file(name), as: name) }
+    let log = WALContent(
+      segments: wal.segments, histories: wal.histories, start: wal.redo, data.control)
+    let walk = try archive.add(log, in: walFolder) { try $1(walFolder.file($0.path)) }
+    try requireNoNewTablespace(walk, "just before the freeze")
   }
   var missing = archives.missing
   if !plan.configuration.isEmpty {

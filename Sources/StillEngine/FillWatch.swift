@@ -21,17 +21,19 @@ final class FillWatch: Sendable {
   private let state: Mutex<State>
   private let provider: any SnapshotProvider
   private let policy: ExtensionPolicy
+  private let consistency: Consistency
   private let run: (meter: CopyMeter, cancellation: Cancellation)
   private let clock = Stopwatch()
 
   init(
     _ snapshots: [SnapshotFacts], _ provider: any SnapshotProvider, _ policy: ExtensionPolicy,
-    _ run: Run
+    _ consistency: Consistency, _ run: Run
   ) throws {
     let sizes = Dictionary(uniqueKeysWithValues: snapshots.map { ($0.origin, $0.size) })
     state = Mutex(State(sizes: sizes))
     self.provider = provider
     self.policy = policy
+    self.consistency = consistency
     self.run = (run.meter, run.cancellation)
     let thread = try WorkerThread { [self] in
       while !isEnded {
@@ -152,6 +154,7 @@ final class FillWatch: Sendable {
       .overflow, message,
       hint:
         "Nothing was published. Use --snapshot-size \(ByteCount.option(needed)), a quieter hour, "
-        + "or --consistency online; if it was not full, dmesg tells of a disk that failed.")
+        + "or \(consistency == .online ? "" : "--consistency online ")--no-snapshots; if it was "
+        + "not full, dmesg tells of a disk that failed.")
   }
 }

@@ -9,6 +9,9 @@ struct Freezable {
   private(set) var volumes: [BackupPlan.Volume] = []
   private(set) var obstacles: [StillError] = []
 
+  /// Nothing, where nothing shall be frozen.
+  init() {}
+
   /// Asks LVM, and changes nothing.
   ///
   /// - Throws: `.precondition` where the repository's folder cannot be found.

@@ -16,12 +16,16 @@ public struct LayoutDiscovery {
 
   static func current() throws -> LayoutDiscovery { LayoutDiscovery(mounts: try .current()) }
 
-  /// - Parameter dataDirectory: an absolute path; links in it are resolved.
-  func layout(of dataDirectory: FilePath) throws -> ClusterLayout {
+  /// - Parameters:
+  ///   - dataDirectory: an absolute path; links in it are resolved.
+  ///   - versionFolder: the cluster's own folder in each tablespace.
+  /// - Throws: `.precondition` where a file system is mounted inside a tablespace.
+  func layout(of dataDirectory: FilePath, versionFolder: String) throws -> ClusterLayout {
     let data = try location(of: dataDirectory)
     let folder = try OpenFolder.open(FilePath(data.path))
     let wal = try location(of: folder.path.appending("pg_wal"))
     let tablespaces = try self.tablespaces(in: folder)
+    for tablespace in tablespaces { try requireOneFileSystem(tablespace, versionFolder) }
     let walPath = FilePath(data.path).appending("pg_wal")
     let grafts = try mounts.entries(below: FilePath(data.path)).filter {
       !$0.mountPoint.starts(with: walPath)
@@ -53,6 +57,23 @@ public struct LayoutDiscovery {
       }
       return Tablespace(oid: oid, target: target.string, location: found)
     }
+  }
+
+  /// What is mounted inside would be an empty folder in a frozen picture of the tablespace.
+  private func requireOneFileSystem(_ tablespace: Tablespace, _ versionFolder: String) throws {
+    let own = FilePath(tablespace.location.path).appending(versionFolder)
+    // Beside it are folders of other clusters, at the most.
+    guard
+      let mount = mounts.entries(below: FilePath(tablespace.location.path)).first(where: {
+        $0.mountPoint.starts(with: own)
+      })
+    else { return }
+    throw StillError(
+      .precondition,
+      "a file system of its own (\(mount.source), \(mount.kind)) is mounted at "
+        + "\(mount.mountPoint), inside tablespace \(tablespace.oid)",
+      hint: "Mount file systems on a tablespace's own folder: make another tablespace there, and "
+        + "ALTER TABLE … SET TABLESPACE.")
   }
 
   func location(of path: FilePath) throws -> Location {

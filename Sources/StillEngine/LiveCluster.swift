@@ -25,7 +25,7 @@ struct LiveCluster {
     // First the rights, for without them the server does not even say what it serves.
     let facts = try session.facts()
     try session.requireServing(directory)
-    let layout = try discovery.layout(of: path)
+    let layout = try discovery.layout(of: path, versionFolder: directory.tablespaceFolder)
     return LiveCluster(
       directory: directory, session: session, target: target, facts: facts, layout: layout)
   }

@@ -42,7 +42,20 @@ extension OnlineBackup {
     let control = try DataDirectory.readControlFile(live)
     let walFolder = try OpenFolder.open(FilePath(plan.layout.wal.path))
     let wal = try BackupWAL.examine(walFolder, label, stop: ending.stop, control)
-    try archives.write("pg_wal") { try add(wal, in: walFolder, to: $0) }
+    try archives.write("pg_wal") { archive in
+      let log = WALContent(
+        segments: wal.segments, histories: wal.histories, start: wal.start, control)
+      let walk = try archive.add(log, in: walFolder) { segment, add in
+        try add(wal.open(segment))
+        try wal.requireThere(segment)
+      }
+      try requireNoNewTablespace(walk, "while they were copied")
+      guard walk.end >= ending.stop else {
+        throw StillError(
+          .copying, "the log breaks off at \(walk.end), before the stop at \(ending.stop)",
+          hint: "Nothing was published. pg_waldump shows what the server can read of it.")
+      }
+    }
     try endReservation(cluster, run.observer)
 
     var missing = archives.missing
@@ -58,7 +71,8 @@ extension OnlineBackup {
         }))
     let fills = try source.frozen?.watch.look().map(\.fill) ?? []
     try run.cancellation.checkpoint()
-    for bad in archives.badPages { run.observer.noticed("damaged: \(bad.text)") }
+    let badPages = archives.badPages(before: ending.stop)
+    for bad in badPages { run.observer.noticed("damaged: \(bad.text)") }
     return CopiedCluster(
       timeline: label.timeline,
       online: .init(start: label.start, stop: ending.stop, hadSlot: reservation != nil),
@@ -66,7 +80,7 @@ extension OnlineBackup {
         lsnBeforeFreeze: source.frozen?.lsnBefore, redo: label.start, checkpoint: label.checkpoint,
         segmentsKept: wal.segments.map(\.description), segmentsLeftOut: 0),
       archives: archives.summaries, manifestSHA256: manifestSHA256, missing: missing,
-      badPages: cluster.facts.hasDataChecksums ? archives.badPages : nil, fills: fills)
+      badPages: cluster.facts.hasDataChecksums ? badPages : nil, fills: fills)
   }
 
   /// The tablespaces, then the data directory.
@@ -107,20 +121,6 @@ extension OnlineBackup {
     try archive.add(
       ending.tablespaceMap, as: "tablespace_map", like: metadata, modified: now,
       inManifest: "tablespace_map")
-  }
-
-  private func add(_ wal: BackupWAL, in folder: OpenFolder, to archive: ArchiveWriter) throws {
-    let metadata = try folder.metadata()
-    try archive.addFolder("", like: metadata)
-    try archive.addFolder("archive_status", like: metadata)
-    for segment in wal.segments {
-      try archive.add(try wal.open(segment), as: FilePath(segment.description))
-      try wal.requireThere(segment)
-    }
-    for name in wal.histories { try archive.add(try folder.file(name), as: name) }
-    for name in wal.statuses {
-      try archive.add([], as: name, like: metadata, modified: Clock.now().secondsSince1970)
-    }
   }
 
   /// The same question as to the links, to the catalog: a link may be as it was and the tablespace

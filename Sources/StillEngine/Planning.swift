@@ -24,6 +24,8 @@ public struct BackupRequest: Sendable {
   /// Seconds after which the guard ends the freeze window.
   public var freezeDeadline = 5.0
   public var allowsRepositoryOnOrigin = false
+  /// False reads live files where volumes could be frozen, in mode `online`.
+  public var usesSnapshots = true
   /// Seconds that the server may take to stop.
   public var stopTimeout = 60.0
   /// Nil for those that are found out.
@@ -45,9 +47,12 @@ extension BackupPlan {
   static func make(
     for request: BackupRequest, of cluster: LiveCluster, with provider: some SnapshotProvider
   ) throws -> BackupPlan {
+    try cluster.requireOutside(request.repository)
     let name = request.cluster ?? cluster.standardName
     let history = FillHistory(of: try? Repository.open(request.repository).cluster(name))
-    let freezable = try Freezable(cluster.layout, for: request, history, with: provider)
+    let freezable =
+      request.usesSnapshots
+      ? try Freezable(cluster.layout, for: request, history, with: provider) : Freezable()
     let choice = try Choice.make(request.consistency, freezable)
     if choice.consistency == .online {
       do { try BackupMode.requirePossible(cluster.facts) } catch var failure as StillError {

@@ -34,6 +34,10 @@ public struct WALPageHeader: Hashable, Sendable {
   /// Whether the page begins with the rest of a record.
   public var continuesRecord: Bool { flags & 1 != 0 }
 
+  /// Whether the rest of a record of the page before was never written, and the log goes on with
+  /// another record (`XLP_FIRST_IS_OVERWRITE_CONTRECORD`): the server crashed there.
+  public var startsOver: Bool { flags & 8 != 0 }
+
   /// Reads a header; nil where there is none: zeros, unknown flags or too few bytes.
   public init?(bytes: [UInt8]) {
     guard bytes.count >= WALPageHeader.shortSize else { return nil }

@@ -35,7 +35,11 @@ public struct WALRecordSpan: Hashable, Sendable {
   public static func length(_ bytes: [UInt8]) -> UInt32? {
     guard bytes.count >= 4 else { return nil }
     let length: UInt32 = bytes.littleEndian(at: 0)
-    // XLogRecordMaxSize is 1020 MiB.
-    return length >= UInt32(headerSize) && length <= 1020 << 20 ? length : nil
+    return isLength(length) ? length : nil
+  }
+
+  /// Whether a record can have this length. XLogRecordMaxSize is 1020 MiB.
+  static func isLength(_ length: UInt32) -> Bool {
+    length >= UInt32(headerSize) && length <= 1020 << 20
   }
 }

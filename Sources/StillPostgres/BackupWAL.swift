@@ -13,8 +13,6 @@ public struct BackupWAL: Sendable {
   public let segments: [WALSegmentName]
   /// `00000002.history`: all that are there.
   public let histories: [FilePath]
-  /// `archive_status/…` of those, all of them empty files.
-  public let statuses: [FilePath]
   /// Every timeline that the log passes on its way, with its ancestors.
   public let history: WALTimelineHistory
   public let start: LSN
@@ -51,11 +49,9 @@ public struct BackupWAL: Sendable {
     let search = SegmentSearch(
       folder: folder, control: control, history: history, start: label.start, stop: stop)
     let found = try search.segments()
-    let kept = Set(found.map(\.name.description)).union(historyNames.map(\.string))
     return BackupWAL(
-      segments: found.map(\.name), histories: historyNames,
-      statuses: try statuses(in: folder, of: kept), history: history, start: label.start,
-      stop: stop, folder: folder,
+      segments: found.map(\.name), histories: historyNames, history: history,
+      start: label.start, stop: stop, folder: folder,
       inodes: Dictionary(uniqueKeysWithValues: found.map { ($0.name, $0.inode) }))
   }
 
@@ -84,14 +80,6 @@ public struct BackupWAL: Sendable {
       let (first, last) = (max(start, owned.start), min(stop, owned.end ?? stop))
       return first < last ? FrozenWAL.Range(timeline: timeline, start: first, end: last) : nil
     }
-  }
-
-  private static func statuses(in folder: OpenFolder, of kept: Set<String>) throws -> [FilePath] {
-    guard try folder.metadataIfPresent(of: "archive_status")?.kind == .folder else { return [] }
-    return try folder.folder("archive_status").names().filter { name in
-      (name.extension == "ready" || name.extension == "done")
-        && name.stem.map { kept.contains($0) } ?? false
-    }.map { FilePath("archive_status").appending($0.components) }
   }
 }
 

@@ -26,8 +26,6 @@ public struct FrozenWAL: Hashable, Sendable {
     case backupHistory
     /// Of the server's own WAL summarizer, which makes them again (17 and later).
     case summaries
-    /// Archiving state of a segment that is left out.
-    case statusOfLeftOut
     case notWAL
   }
 
@@ -41,8 +39,6 @@ public struct FrozenWAL: Hashable, Sendable {
   public var segments: [WALSegmentName]
   /// All that are there: `00000002.history`.
   public var histories: [FilePath]
-  /// `archive_status/…` of the kept files.
-  public var statuses: [FilePath]
   public var leftOut: [LeftOut]
   /// The timeline that recovery ends on, with its ancestors.
   public var history: WALTimelineHistory
@@ -51,11 +47,6 @@ public struct FrozenWAL: Hashable, Sendable {
   public var checkpointEnd: LSN
   /// The end of the last page that is WAL; the last record ends at or before it.
   public var end: LSN
-
-  /// Every file to keep, below `pg_wal`.
-  public var files: [FilePath] {
-    segments.map { FilePath($0.description) } + histories + statuses
-  }
 
   /// Examines a `pg_wal`.
   ///

@@ -52,12 +52,11 @@ struct WALSurvey {
       let reason = try reason(against: segment, chain)
       leftOut.append(FrozenWAL.LeftOut(name: FilePath(segment.description), reason: reason))
     }
-    let statuses = try statuses(of: chain, &leftOut)
     leftOut.sort { $0.name.bytes.lexicographicallyPrecedes($1.name.bytes) }
     return FrozenWAL(
       segments: chain.kept.sorted { ($0.number, $0.timeline) < ($1.number, $1.timeline) },
-      histories: historyNames, statuses: statuses, leftOut: leftOut, history: history,
-      redo: control.redo, checkpointEnd: checkpointEnd, end: chain.end)
+      histories: historyNames, leftOut: leftOut, history: history, redo: control.redo,
+      checkpointEnd: checkpointEnd, end: chain.end)
   }
 
   // MARK: Which timeline
@@ -279,24 +278,6 @@ struct WALSurvey {
       let owners = timelines(of: segment.number, chain.history)
       return owners.contains(segment.timeline) ? .afterEnd : .otherTimeline
     }
-  }
-
-  private func statuses(of chain: Chain, _ leftOut: inout [FrozenWAL.LeftOut]) throws -> [FilePath]
-  {
-    guard try folder.metadataIfPresent(of: "archive_status")?.kind == .folder else { return [] }
-    let kept = Set(chain.kept.map(\.description)).union(historyNames.map(\.string))
-    var statuses: [FilePath] = []
-    for name in try folder.folder("archive_status").names() {
-      let path = FilePath("archive_status").appending(name.components)
-      let isStatus = name.extension == "ready" || name.extension == "done"
-      if isStatus, let stem = name.stem, kept.contains(stem) {
-        statuses.append(path)
-      } else {
-        leftOut.append(
-          FrozenWAL.LeftOut(name: path, reason: isStatus ? .statusOfLeftOut : .notWAL))
-      }
-    }
-    return statuses
   }
 
   /// `count` bytes, or fewer at the end of the file.

@@ -21,7 +21,10 @@ public final class FakeHost: Sendable {
   ///   - settings: for postgresql.conf.
   ///   - etc: puts all configuration into a folder outside the data directory: postgresql.conf,
   ///     which includes extra.conf, pg_hba.conf and pg_ident.conf.
-  public init(settings: [String: String] = [:], etc hasEtc: Bool = false) throws {
+  ///   - initdb: further arguments, for example `--data-checksums`.
+  public init(
+    settings: [String: String] = [:], initdb: [String] = [], etc hasEtc: Bool = false
+  ) throws {
     other = try TestFolder(on: .memory, owner: FakeHost.owner)
     wal = other.path.appending("wal")
     tablespace = try other.folder("space", owner: FakeHost.owner)
@@ -29,7 +32,7 @@ public final class FakeHost: Sendable {
     var quiet = ["autovacuum": "off", "checkpoint_timeout": "1h", "bgwriter_lru_maxpages": "0"]
     quiet.merge(settings) { $1 }
     cluster = try ThrowAwayCluster(
-      settings: quiet, initdb: ["--waldir=\(wal)", "--wal-segsize=1"], isStarted: !hasEtc)
+      settings: quiet, initdb: ["--waldir=\(wal)", "--wal-segsize=1"] + initdb, isStarted: !hasEtc)
     etc = hasEtc ? try FakeHost.moveConfiguration(of: cluster, to: other.path) : nil
     // The tests' own process is root, and connects as root.
     if Account.effectiveUser == 0 { try cluster.sql("CREATE ROLE root SUPERUSER LOGIN") }

@@ -205,6 +205,17 @@ public final class ThrowAwayCluster: @unchecked Sendable {
     return FilePath(String(line))
   }
 
+  /// The programs of one major version: Debian's, else those that scripts/servers has fetched; nil
+  /// where there are none.
+  public static func programs(ofVersion major: Int) -> FilePath? {
+    let fetched = FilePath(#filePath).removingLastComponent().pushing("../../.build/servers")
+    return [
+      FilePath("/usr/lib/postgresql/\(major)/bin"), fetched.appending("\(major)").appending("bin"),
+    ].map { $0.lexicallyNormalized() }.first {
+      access($0.appending("postgres").string, X_OK) == 0
+    }
+  }
+
   private static func asOwner(_ owner: String) -> [String] {
     geteuid() == 0
       ? ["/usr/bin/setpriv", "--reuid=\(owner)", "--regid=\(owner)", "--init-groups", "--"] : []

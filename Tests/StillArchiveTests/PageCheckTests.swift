@@ -108,7 +108,7 @@ import Testing
     #expect(verdict(page, 3, check) == .bad)
   }
 
-  @Test func whatWasChangedSinceTheStartIsNotJudged() throws {
+  @Test func whatWasChangedSinceTheStartIsNotJudgedYet() throws {
     var page = try pages(table)[3]
     let (high, low): (UInt32, UInt32) = page.withUnsafeBytes {
       (
@@ -120,9 +120,35 @@ import Testing
     page[5000] ^= 1
     var check = check
     check.start = LSN(lsn)
-    #expect(verdict(page, 3, check) == .changed)
+    #expect(verdict(page, 3, check) == .changed(LSN(lsn)))
     check.start = LSN(lsn + 1)
     #expect(verdict(page, 3, check) == .bad)
+  }
+
+  @Test func aPageFromBehindTheEndOfTheLogIsBad() throws {
+    var content = try bytes(table)
+    let place = try TestFolder(on: .memory)
+    let file = try OpenFolder.open(place.path).file("file", .update(permissions: 0o600))
+    // Their positions are 7/…, far ahead; the third is damaged elsewhere, and the fourth torn.
+    for block in [2, 5] { content[block * 8192] = 7 }
+    content[8 * 8192 + 5000] ^= 1
+    content[9 * 8192] = 3
+    try file.writeAll(content)
+    let inspector = try #require(check.inspector(of: table, file))
+    content.withUnsafeBytes { inspector.take($0) }
+    #expect(inspector.bad == [2, 5, 8, 9], "before such a start everything is judged at once")
+
+    var late = check
+    late.start = LSN(1 << 32)
+    let other = try #require(late.inspector(of: table, file))
+    content.withUnsafeBytes { other.take($0) }
+    #expect(other.bad == [8])
+    let pages = CheckedPages(file: table.string, bad: other.bad, changed: other.changed)
+    #expect(pages.badPages(before: LSN(4 << 32))?.blocks == [2, 5, 8])
+    #expect(pages.badPages(before: LSN(1 << 33))?.blocks == [2, 5, 8, 9])
+    #expect(pages.badPages(before: LSN(8 << 32))?.blocks == [8])
+    let good = CheckedPages(file: table.string, bad: [], changed: other.changed)
+    #expect(good.badPages(before: LSN(8 << 32)) == nil)
   }
 
   @Test(

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import StillModel
 import StillPostgres
 import StillSystem
@@ -119,6 +120,50 @@ import Testing
     #expect(refusal.message.contains("cannot be snapshotted"))
     #expect(refusal.hint?.contains("logical volume") == true)
     #expect(nothingIsMade())
+  }
+
+  /// How a repository gets into the cluster.
+  enum Way: String, CaseIterable {
+    case below, newFolder, link, tablespace, bindMount, mountedInside
+  }
+
+  @Test("A repository inside the cluster, by whatever way", arguments: Way.allCases)
+  func repositoryInside(_ way: Way) throws {
+    let site = try OnlineSite()
+    let data = site.cluster.dataDirectory
+    let outside = FilePath(site.repository)
+    var inside = (way == .tablespace ? site.tablespace : data).appending("backups")
+    if way != .newFolder { try site.cluster.runAsOwner("/bin/mkdir", [inside.string]) }
+    var mounted: FilePath?
+    defer { if let mounted { umount2(mounted.string, Int32(MNT_DETACH)) } }
+    func bind(_ folder: FilePath, on other: FilePath) throws {
+      try #require(
+        mount(folder.string, other.string, nil, UInt(MS_BIND), nil) == 0,
+        "this test mounts folders: run it as root")
+      mounted = other
+    }
+    switch way {
+    case .below, .newFolder, .tablespace: break
+    case .link:
+      let link = site.place.path.appending("link")
+      try Tool.demand("ln", "-s", inside.string, link.string)
+      inside = link
+    case .bindMount:
+      try bind(inside, on: outside)
+      inside = outside.appending("repo")
+    case .mountedInside:
+      try bind(outside, on: inside)
+      inside = outside
+    }
+    let words = site.words().map { $0 == site.repository ? inside.string : $0 }
+    let refusal = try refused(words, 11, environment: site.environment())
+    #expect(refusal.message.hasPrefix("the repository \(inside) lies inside "))
+    #expect(
+      refusal.message.contains(
+        way == .tablespace ? "inside tablespace " : "inside the data directory"))
+    #expect(refusal.hint != nil)
+    let made = way == .newFolder ? [] : try OpenFolder.open(inside.removingLastComponent()).names()
+    #expect(!made.contains("main"))
   }
 
   @Test("A check asks every question, whatever the answers")

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import StillEngine
 import StillModel
 import StillPostgres
@@ -15,9 +16,10 @@ final class OnlineSite: Sendable {
   let place: TestFolder
   var repository: String { place.path.appending("repo").string }
 
-  init(_ settings: [String: String] = [:]) throws {
+  /// - Parameter programs: of another version than the newest that is installed.
+  init(_ settings: [String: String] = [:], programs: FilePath? = nil) throws {
     cluster = try ThrowAwayCluster(
-      settings: settings, initdb: ["--data-checksums", "--wal-segsize=1"])
+      settings: settings, initdb: ["--data-checksums", "--wal-segsize=1"], programs: programs)
     tablespace = try cluster.makeTablespace("elsewhere")
     try cluster.sql(
       "CREATE TABLE here AS SELECT i AS n, repeat('x', 300) FROM generate_series(1, 3000) AS i",
@@ -34,6 +36,17 @@ final class OnlineSite: Sendable {
     tablespace = cluster.folder.appending("space-0")
     place = try TestFolder(on: .disk, owner: FakeHost.owner)
     try TestFolder.give(place.folder("repo"), to: FakeHost.owner)
+  }
+
+  /// Returns when this standby has replayed what its primary has written so far.
+  func catchUp(with primary: OnlineSite) throws {
+    let position = try primary.cluster.sql("SELECT pg_current_wal_lsn()")
+    for _ in 0..<600 {
+      let replayed = "SELECT pg_last_wal_replay_lsn() >= '\(position)'::pg_lsn"
+      if try cluster.sql(replayed) == "t" { return }
+      Clock.sleep(milliseconds: 50)
+    }
+    throw Trouble("the standby does not come to \(position)")
   }
 
   /// Makes the copy take a few seconds.
@@ -55,20 +68,34 @@ final class OnlineSite: Sendable {
     ] + (slow ? ["--compress", "zstd:19", "--jobs", "1"] : []) + more
   }
 
-  func backUp(slow: Bool = false, user: String? = nil) throws -> Tool.Outcome {
-    try PgstillProgram.run(words(slow: slow) + ["--json"], environment: environment(user: user))
+  func backUp(
+    slow: Bool = false, user: String? = nil, _ more: [String: String] = [:]
+  ) throws -> Tool.Outcome {
+    try PgstillProgram.run(
+      words(slow: slow) + ["--json"],
+      environment: environment(user: user).merging(more) { $1 })
   }
 
-  /// Runs a backup, and `meanwhile` as soon as the server is in backup mode.
+  /// Runs a backup, and `meanwhile` as soon as the server is in backup mode; till that is done the
+  /// program is held.
   func backUp(meanwhile: @escaping @Sendable () throws -> Void) throws -> Tool.Outcome {
     let trouble = Monitor<(any Error)?>(nil)
+    let marks = place.path.appending("marks")
+    try Tool.demand("install", "-m", "666", "/dev/null", marks.string)
     let thread = try WorkerThread { [self] in
       do {
         try waitForBackupMode()
+        let lines = String(decoding: try OpenFile.open(marks).readAll(), as: UTF8.self)
+        let line = lines.split(separator: "\n").first { $0.contains("coordinator") }
+        guard let process = line?.split(separator: " ").first.flatMap({ pid_t($0) }) else {
+          throw Trouble("no process said who it is: \(lines)")
+        }
+        kill(process, SIGSTOP)
+        defer { kill(process, SIGCONT) }
         try meanwhile()
       } catch { trouble.update { $0 = error } }
     }
-    let outcome = try backUp(slow: true)
+    let outcome = try backUp(slow: true, ["PGSTILL_TEST_MARKS": marks.string])
     thread.join()
     if let error = trouble.update({ $0 }) { throw error }
     return outcome

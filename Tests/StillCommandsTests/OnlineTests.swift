@@ -116,18 +116,20 @@ import Testing
       .file(FilePath(root: nil, table.components.suffix(1)), .update(permissions: 0o600))
     try file.writeDurably([0x55, 0xAA], at: 7 * 8192 + 5000)
     try file.writeDurably([0x55, 0xAA], at: 30 * 8192 + 8190)
+    // The page's own position, far ahead of the server's.
+    try file.writeDurably([0x55, 0xAA], at: 41 * 8192)
     try site.cluster.start()
     let outcome = try site.backUp()
     #expect(outcome.status == 3, "\(outcome.talk)")
-    #expect(outcome.talk.contains("\(path): 2 bad pages, blocks 7, 30"), "\(outcome.talk)")
+    #expect(outcome.talk.contains("\(path): 3 bad pages, blocks 7, 30, 41"), "\(outcome.talk)")
     let record = try site.published().record()
-    #expect(record.badPages == [BadPages(file: path, blocks: [7, 30])])
+    #expect(record.badPages == [BadPages(file: path, blocks: [7, 30, 41])])
     let backup = try #require(try document(outcome)["backup"] as? [String: Any])
     let bad = try #require(backup["badPages"] as? [[String: Any]])
     #expect(bad.first?["file"] as? String == path)
-    #expect(bad.first?["blocks"] as? [Int] == [7, 30])
+    #expect(bad.first?["blocks"] as? [Int] == [7, 30, 41])
     let shown = try PgstillProgram.run(["show", "latest", "--repo", site.repository])
-    #expect(shown.output.contains("\(path): 2 bad pages, blocks 7, 30"))
+    #expect(shown.output.contains("\(path): 3 bad pages, blocks 7, 30, 41"))
   }
 
   @Test(
@@ -173,6 +175,48 @@ import Testing
     #expect(outcome.talk.contains(isNew ? "newcomer" : "old"))
     #expect(outcome.talk.contains("hint: Run the backup again."))
     try site.expectNothingLeft()
+  }
+
+  @Test("A tablespace that is made and dropped meanwhile is noticed", arguments: [false, true])
+  func passingTablespace(inPlace: Bool) throws {
+    let site = try OnlineSite()
+    try site.fill()
+    let outcome = try site.backUp {
+      if inPlace {
+        try site.cluster.sql(
+          "SET allow_in_place_tablespaces = on", "CREATE TABLESPACE passing LOCATION ''",
+          "DROP TABLESPACE passing")
+      } else {
+        let place = try site.cluster.makeTablespace("passing")
+        try site.cluster.sql("DROP TABLESPACE passing")
+        try Tool.demand("rm", "-r", place.string)
+      }
+    }
+    #expect(outcome.status == 14, "\(outcome.talk)")
+    #expect(
+      outcome.talk.contains("tablespaces were created, dropped or moved while they were copied"))
+    let place = inPlace ? "in the data directory" : "\(site.cluster.folder)/space-passing"
+    #expect(outcome.talk.contains("(\(place))"), "\(outcome.talk)")
+    #expect(outcome.talk.contains("hint: Run the backup again"))
+    try site.expectNothingLeft()
+  }
+
+  @Test("Whole segments are marked as archived, one that will be written to is not")
+  func archiveStatus() throws {
+    let site = try OnlineSite(["archive_mode": "on", "archive_command": "'false'"])
+    try site.fill()
+    let outcome = try site.backUp {
+      let session = try site.cluster.session()
+      for _ in 0..<3 { _ = try session.query("SELECT pg_switch_wal(), txid_current()") }
+    }
+    #expect(outcome.status == 0, "\(outcome.talk)")
+    let record = try site.published().record()
+    #expect(record.wal.segmentsKept.count >= 3)
+    let place = try TestFolder(on: .memory, owner: FakeHost.owner)
+    let target = try site.restore(into: place)
+    let names = try OpenFolder.open(target).folder("pg_wal").folder("archive_status").names()
+    // The end of backup mode switched away from the last one.
+    #expect(names.map(\.string) == record.wal.segmentsKept.map { "\($0).done" }.sorted())
   }
 
   @Test("Without a slot a backup is made, and says so; WAL that was recycled meanwhile is missed")

@@ -16,6 +16,7 @@ import Testing
     (["backup", "--repo", "/r", "--pgdata", "/d", "--jobs", "0"], "--jobs"),
     (["backup", "--repo", "/r", "--pgdata", "/d", "--jobs", "many"], "many"),
     (["backup", "--repo", "/r", "--pgdata", "/d", "--freeze-deadline", "0"], "--freeze-deadline"),
+    (["backup", "--repo", "/r", "--pgdata", "/d", "--no-snapshots"], "--consistency online"),
     (["check", "--repo", "/r", "--pgdata", "/d", "--progress", "loud"], "loud"),
     (["list"], "--repo"),
     (["show", "--repo", "/r"], "id"),

@@ -2,6 +2,7 @@ import Glibc
 import StillArchive
 import StillEngine
 import StillModel
+import StillPostgres
 import StillSystem
 import StillTestSupport
 import Synchronization
@@ -170,6 +171,34 @@ import Testing
     #expect(failure.hint?.contains("Free some room") == true)
   }
 
+  @Test("A file system mounted inside a tablespace is refused, one beside its files is not")
+  func mountInTablespace() throws {
+    let control = try DataDirectory.open(host.cluster.dataDirectory)
+    for (folder, isRefused) in [("PG_99_201001011", false), (control.tablespaceFolder, true)] {
+      let inner = host.tablespace.appending(folder).appending("mounted")
+      try host.cluster.runAsOwner("/bin/mkdir", ["-p", inner.string])
+      try #require(
+        mount("tmpfs", inner.string, "tmpfs", 0, "size=8M") == 0,
+        "this test mounts a tmpfs: run it as root")
+      defer {
+        umount2(inner.string, Int32(MNT_DETACH))
+        rmdir(inner.string)
+      }
+      for mode in isRefused ? Consistency.allCases : [.online] {
+        var request = host.request(repository)
+        request.consistency = mode
+        guard isRefused else {
+          try host.backUp(request)
+          continue
+        }
+        let failure = try #require(throws: StillError.self) { try host.backUp(request) }
+        #expect(failure.status == .precondition)
+        #expect(failure.message.contains("is mounted at \(inner), inside tablespace "))
+        #expect(failure.hint != nil)
+      }
+    }
+  }
+
   @Test("A run that is told to end in the middle ends, with the signal's exit status")
   func cancelled() throws {
     let cancellation = Cancellation()
@@ -255,6 +284,27 @@ import Testing
     #expect(failure.message.contains("tablespaces were created"))
     #expect(failure.message.contains(oid))
     #expect(failure.hint == "Run the backup again.")
+  }
+
+  @Test("One that is created and dropped between the checkpoint and the freeze, too")
+  func passingTablespace() throws {
+    let host = host
+    let provider = try host.provider(
+      .init(
+        .freeze,
+        .meanwhile {
+          let place = try host.cluster.makeTablespace("passing")
+          try host.cluster.sql("DROP TABLESPACE passing")
+          try Tool.demand("rm", "-r", place.string)
+        }))
+    let failure = try failure(provider)
+    #expect(failure.status == .copying)
+    #expect(
+      failure.message.contains("tablespaces were created, dropped or moved just before the freeze"))
+    #expect(failure.message.contains("(\(host.cluster.folder)/space-passing)"))
+    #expect(failure.hint?.hasPrefix("Run the backup again") == true)
+    // The next checkpoint is behind it.
+    try host.backUp(host.request(repository))
   }
 
   @Test("A server that dies after the plan ends the run as PostgreSQL's failure")

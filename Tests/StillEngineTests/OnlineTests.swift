@@ -66,6 +66,86 @@ import Testing
     try expectRestored(host, result, rows: 1500)
   }
 
+  @Test("Pages are checked as they were frozen", arguments: [[0], [1], [0, 1]])
+  func pages(frozen: [Int]) throws {
+    let host = try FakeHost(initdb: ["--data-checksums"])
+    try host.cluster.sql(
+      "CREATE TABLE here AS SELECT n, repeat('x', 500) FROM generate_series(1, 1000) AS n",
+      "CREATE TABLE there TABLESPACE elsewhere AS SELECT * FROM here", "CHECKPOINT")
+    let relations = try ["here", "there"].map {
+      try host.cluster.sql("SELECT pg_relation_filepath('\($0)')")
+    }
+    let volumes = frozen.map { host.volumes[$0] }
+    let roots = [host.cluster.dataDirectory, host.tablespace]
+    // A byte of a page, and the position of another one.
+    @Sendable func damage(_ file: FilePath) throws {
+      let file = try OpenFolder.open(file.removingLastComponent())
+        .file(FilePath(root: nil, file.components.suffix(1)), .update(permissions: 0o600))
+      try file.writeDurably([0x55, 0xAA], at: 3 * 8192 + 5000)
+      try file.writeDurably([0x55, 0xAA], at: 11 * 8192)
+    }
+    // In the frozen files only: the server's own are good.
+    let provider = try FakeSnapshots(volumes)
+    let recorder = Recorder { event in
+      guard case .began(.copy) = event else { return }
+      do {
+        for index in frozen {
+          // The path leads through the link of pg_tblspc.
+          let inner =
+            index == 0
+            ? FilePath(relations[0])
+            : FilePath(root: nil, FilePath(relations[1]).components.dropFirst(2))
+          try damage(provider.frozen(roots[index]).pushing(inner))
+        }
+      } catch { Issue.record(error) }
+    }
+    let place = try TestFolder(on: .disk, owner: FakeHost.owner)
+    var request = host.request(place.path.appending("repo"))
+    request.consistency = .online
+    let sysfs = try FakeSysfs(volumes)
+    let result = try backup(
+      request, with: provider, recorder, Cancellation(), discovery: sysfs.discovery())
+    let expected = frozen.map { BadPages(file: relations[$0], blocks: [3, 11]) }
+    let found = try #require(result.record.badPages)
+    #expect(Set(found) == Set(expected))
+    #expect(found.count == expected.count)
+  }
+
+  @Test("Where live files are asked for, nothing is frozen")
+  func live() throws {
+    let host = try makeHost()
+    let place = try TestFolder(on: .disk, owner: FakeHost.owner)
+    var request = host.request(place.path.appending("repo"))
+    request.consistency = .online
+    request.usesSnapshots = false
+    // No volume is asked about, so a repository on one is in nobody's way.
+    request.allowsRepositoryOnOrigin = false
+    let provider = try host.provider()
+    let result = try host.backUp(request, with: provider, writer(host))
+    #expect(provider.calls == [])
+    #expect(result.record.consistency == .online && result.record.freeze == nil)
+    try expectRestored(host, result, rows: 1500)
+  }
+
+  @Test("An overflow names what would help in this mode")
+  func overflow() throws {
+    let host = try makeHost()
+    let place = try TestFolder(on: .disk, owner: FakeHost.owner)
+    var request = host.request(place.path.appending("repo"))
+    for (mode, words) in [
+      (Consistency.online, "a quieter hour, or --no-snapshots;"),
+      (.snapshot, "a quieter hour, or --consistency online --no-snapshots;"),
+    ] {
+      request.consistency = mode
+      let provider = try host.provider(.init(.fill, .overflows))
+      let failure = try #require(throws: StillError.self) {
+        try host.backUp(request, with: provider)
+      }
+      #expect(failure.status == .overflow)
+      #expect(failure.hint?.contains(words) == true, "\(failure.hint ?? "")")
+    }
+  }
+
   @Test("Where one volume cannot be frozen, its files are read live", arguments: [0, 1])
   func someFrozen(frozen: Int) throws {
     let host = try makeHost()

@@ -117,21 +117,6 @@ import Testing
     try expectEnough(cluster, frozen, nil)
   }
 
-  @Test func archiveStatusGoesWithItsSegment() throws {
-    let cluster = try makeCluster(["archive_mode": "on", "archive_command": "'false'"])
-    try write(cluster, segments: 2)
-    try cluster.sql("CHECKPOINT")
-    try write(cluster, segments: 2)
-    try cluster.stop("immediate")
-    let frozen = try examine(cluster)
-    // The last one may have been switched away from already, and then waits to be archived too.
-    let expected = frozen.segments.map { "archive_status/\($0).ready" }
-    #expect(expected.starts(with: frozen.statuses.map(\.string)))
-    #expect(frozen.statuses.count >= expected.count - 1)
-    #expect(frozen.leftOut.contains { $0.reason == .statusOfLeftOut })
-    #expect(frozen.leftOut.contains { $0.reason == .beforeRedo })
-  }
-
   @Test func whatIsMissingOrDamagedIsNamed() throws {
     let cluster = try makeCluster(["checkpoint_timeout": "1h", "max_wal_size": "1GB"])
     try cluster.sql("CHECKPOINT")
@@ -190,7 +175,7 @@ import Testing
       "/bin/sh",
       [
         "-c",
-        "cd \(wal(cluster)) && mkdir -p summaries && touch xlogtemp.12 archive_status/odd "
+        "cd \(wal(cluster)) && mkdir -p summaries && touch xlogtemp.12 "
           + "000000010000000000000001.00000028.backup 000000010000000000000001.partial && "
           + "truncate -s 1M \(zeros) && ln -s xlogtemp.12 000000010000000000000099",
       ])
@@ -199,7 +184,6 @@ import Testing
     #expect(reasons["summaries"] == .summaries)
     #expect(reasons["xlogtemp.12"] == .notWAL)
     #expect(reasons["000000010000000000000099"] == .notWAL)
-    #expect(reasons["archive_status/odd"] == .notWAL)
     #expect(reasons["000000010000000000000001.00000028.backup"] == .backupHistory)
     #expect(reasons["000000010000000000000001.partial"] == .partial)
     #expect(reasons[zeros] == .preallocated)
@@ -220,7 +204,6 @@ import Testing
     #expect(frozen.history.timeline == 2)
     #expect(frozen.history.ancestors.map(\.timeline) == [1])
     #expect(frozen.histories.map(\.string) == ["00000002.history"])
-    #expect(frozen.files.contains("00000002.history"))
     try expectEnough(cluster, frozen, flushed)
     #expect(try cluster.sql("SELECT answer FROM later") == "42")
   }
