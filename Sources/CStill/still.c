@@ -188,6 +188,11 @@ int still_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int still_syncfs(int descriptor) { return syncfs(descriptor); }
 
+int still_io_priority(pid_t process) {
+  // IOPRIO_WHO_PROCESS of linux/ioprio.h.
+  return (int)syscall(SYS_ioprio_get, 1, process);
+}
+
 int still_exit_status(int wait_status) {
   return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }

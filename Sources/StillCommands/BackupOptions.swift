@@ -92,6 +92,13 @@ struct BackupOptions: ParsableArguments {
         + "somewhere.", valueName: "command"))
   var startCommand: String?
 
+  @Flag(
+    help: ArgumentHelp(
+      "For --consistency shutdown: where the volumes cannot be frozen just now, let the server be "
+        + "down until everything is copied. Where a file system is of a kind that can never be "
+        + "frozen, that is so without being asked for."))
+  var copyWhileDown = false
+
   func validate() throws {
     guard (stopCommand == nil) == (startCommand == nil) else {
       throw ValidationError("--stop-command and --start-command go together.")
@@ -127,6 +134,7 @@ struct BackupOptions: ParsableArguments {
     request.allowsRepositoryOnOrigin = allowRepoOnOrigin
     request.usesSnapshots = !noSnapshots
     request.stopTimeout = stopTimeout
+    request.copiesWhileDown = copyWhileDown
     if let stopCommand, let startCommand {
       request.serverCommands = ServerCommands(stop: stopCommand, start: startCommand)
     }

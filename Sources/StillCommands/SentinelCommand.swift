@@ -1,6 +1,7 @@
 import ArgumentParser
 import StillModel
 import StillPostgres
+import StillVolumes
 
 struct SentinelCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -8,8 +9,11 @@ struct SentinelCommand: ParsableCommand {
     abstract: "The part that starts a stopped server when pgstill dies; pgstill starts it itself.",
     shouldDisplay: false)
 
+  @Flag(help: "Starts a unit of systemd when the broker dies.")
+  var unit = false
+
   func run() throws {
-    let status = Sentinel.serve()
+    let status = unit ? UnitSentinel.serve() : Sentinel.serve()
     if let status = ExitStatus(rawValue: status), status != .done { throw Verdict(status: status) }
   }
 }

@@ -58,6 +58,11 @@ public struct ClusterFolder {
     return partials.map(\.string)
   }
 
+  /// Whether somebody writes here, or has died while he did.
+  func hasPartials() throws -> Bool {
+    try folder.names().contains { $0.string.hasPrefix(ClusterFolder.partialPrefix) }
+  }
+
   /// Makes the folder that a run writes into; nobody takes it for a backup.
   func beginPartial(_ id: RunID) throws -> OpenFolder {
     try folder.makeFolder(partial(id), permissions: 0o700)

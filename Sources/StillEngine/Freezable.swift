@@ -8,6 +8,9 @@ import SystemPackage
 struct Freezable {
   private(set) var volumes: [BackupPlan.Volume] = []
   private(set) var obstacles: [StillError] = []
+  /// Whether a volume is of a kind that can never be frozen. What else stands in the way passes: room
+  /// that is missing, a pool that is full, a broker that was not allowed.
+  private(set) var hasLastingObstacle = false
 
   /// Nothing, where nothing shall be frozen.
   init() {}
@@ -21,6 +24,7 @@ struct Freezable {
   ) throws {
     for fileSystem in layout.fileSystems where fileSystem.volume == nil {
       obstacles.append(Freezable.notAVolume(fileSystem, layout))
+      hasLastingObstacle = true
     }
     let carried = layout.fileSystems.filter { $0.volume != nil }
     guard !carried.isEmpty else { return }
@@ -33,6 +37,7 @@ struct Freezable {
     }
     for (fileSystem, facts) in zip(carried, facts) where facts.obstacle != nil {
       obstacles.append(Freezable.cannotBeSnapshotted(facts, fileSystem))
+      if facts.obstacleIsLasting { hasLastingObstacle = true }
     }
     let free = zip(carried, facts).filter { $1.obstacle == nil }
     volumes = free.map { fileSystem, facts in

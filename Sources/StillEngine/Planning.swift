@@ -30,6 +30,9 @@ public struct BackupRequest: Sendable {
   public var stopTimeout = 60.0
   /// Nil for those that are found out.
   public var serverCommands: ServerCommands?
+  /// Whether the server may be down until everything is copied where volumes could be frozen but for
+  /// an obstacle that passes.
+  public var copiesWhileDown = false
   /// This program, which is its own sentinel.
   public var program: FilePath = "/proc/self/exe"
 
@@ -53,7 +56,7 @@ extension BackupPlan {
     let freezable =
       request.usesSnapshots
       ? try Freezable(cluster.layout, for: request, history, with: provider) : Freezable()
-    let choice = try Choice.make(request.consistency, freezable)
+    let choice = try Choice.make(request, freezable)
     if choice.consistency == .online {
       do { try BackupMode.requirePossible(cluster.facts) } catch var failure as StillError {
         // Nobody asked for this mode: it was the last that was left.
@@ -64,16 +67,22 @@ extension BackupPlan {
     let stopping =
       try choice.consistency == .shutdown
       ? Stopping(
-        control: cluster.serverSwitch(request, units: provider.units).control,
-        limit: request.stopTimeout, isDownWhileCopying: choice.volumes.isEmpty)
+        cluster.serverSwitch(request, units: provider.units), request,
+        copied: choice.volumes.isEmpty ? cluster.sizeToCopy() : nil,
+        isDownWhileCopying: choice.volumes.isEmpty)
       : nil
-    return BackupPlan(
+    let plan = BackupPlan(
       id: RunID(at: Clock.now()), cluster: name,
       repository: request.repository.appending(name).string, consistency: choice.consistency,
       reason: choice.reason, advice: freezable.obstacles.map(\.advice),
       compression: request.compression.description, workers: request.workers,
       layout: cluster.layout, volumes: choice.volumes, stopping: stopping,
       configuration: cluster.outsideConfiguration())
+    // The room that an earlier run has wasted is given back before this one writes.
+    if (try? Repository.open(request.repository).cluster(name).hasPartials()) != true {
+      try plan.requireRoom(request)
+    }
+    return plan
   }
 
   /// A mode, why it is that one, and which volumes are frozen in it.
@@ -82,10 +91,9 @@ extension BackupPlan {
     var reason: String
     var volumes: [Volume]
 
-    /// - Parameter wish: nil for the best that can be had.
-    static func make(_ wish: Consistency?, _ freezable: Freezable) throws -> Choice {
+    static func make(_ request: BackupRequest, _ freezable: Freezable) throws -> Choice {
       let (volumes, obstacles) = (freezable.volumes, freezable.obstacles)
-      switch wish {
+      switch request.consistency {
       case nil where obstacles.isEmpty:
         return Choice(
           consistency: .snapshot,
@@ -97,21 +105,48 @@ extension BackupPlan {
           consistency: .online, reason: "not everything can be frozen at one instant: \(why)",
           volumes: volumes)
       case .snapshot:
-        guard var first = obstacles.first else { break }
-        first.further += obstacles.dropFirst().map(\.message)
-        throw first
+        guard let failure = StillError(together: obstacles) else { break }
+        throw failure
       case .shutdown where !obstacles.isEmpty:
+        // Seconds were asked for; hours are another decision, and the obstacle may be gone tomorrow.
+        if !freezable.hasLastingObstacle, !request.copiesWhileDown,
+          var failure = StillError(together: obstacles)
+        {
+          failure.status = .precondition
+          failure.hint =
+            (failure.hint.map { $0 + " " } ?? "")
+            + "Or let the server be down until everything is copied: --copy-while-down."
+          throw failure
+        }
         // What cannot be frozen has to be copied while the server is down; then so can the rest.
         return Choice(consistency: .shutdown, reason: "it was asked for", volumes: [])
       case .online, .shutdown: break
       }
       return Choice(
-        consistency: wish ?? .snapshot, reason: "it was asked for", volumes: volumes)
+        consistency: request.consistency ?? .snapshot, reason: "it was asked for", volumes: volumes)
     }
   }
 }
 
+extension BackupPlan.Stopping {
+  fileprivate init(
+    _ server: ServerSwitch, _ request: BackupRequest, copied: UInt64?, isDownWhileCopying: Bool
+  ) {
+    self.init(
+      control: server.control, limit: request.stopTimeout,
+      isDownWhileCopying: isDownWhileCopying, dependants: server.dependants,
+      bytesWhileDown: copied)
+  }
+}
+
 extension StillError {
+  /// The first, with what the others say.
+  fileprivate init?(together failures: [StillError]) {
+    guard let first = failures.first else { return nil }
+    self = first
+    further += failures.dropFirst().map(\.message)
+  }
+
   /// What stands in the way, and the way out, in one line.
   fileprivate var advice: String { hint.map { "\(message). \($0)" } ?? message }
 }

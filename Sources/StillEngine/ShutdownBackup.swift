@@ -17,7 +17,7 @@ func withStoppedSource<Result>(
   let server = try cluster.serverSwitch(request, units: provider.units)
   guard plan.volumes.isEmpty else {
     var back: StoppedServer?
-    return try withFrozenSet(
+    let (result, release) = try withFrozenSet(
       plan, of: cluster, request, with: provider, run,
       at: { freeze in
         try flush(plan, cluster, run)
@@ -25,7 +25,7 @@ func withStoppedSource<Result>(
         back = stopped
         do {
           let frozen = try freeze { try stopped.flushed() }
-          try stopped.bringBack()
+          stopped.bringBackOrGoOn()
           return frozen
         } catch {
           throw stopped.bringBack(after: error)
@@ -34,22 +34,36 @@ func withStoppedSource<Result>(
     ) { frozen in
       let source = ClusterSource(
         frozen: frozen, flushed: frozen.lsnBefore, isStill: true, server: back)
-      try requireShutDown(source, plan)
-      return try body(source)
+      do {
+        try requireShutDown(source, plan)
+        return try body(source)
+      } catch {
+        throw back?.orItsOwn(error) ?? error
+      }
     }
+    try back?.requireBack(published: plan.published, release)
+    return (result, release)
   }
+  try plan.requireRoom(request)
   try cluster.session.checkpoint()
   let stopped = try StoppedServer(cluster, server, request, units: provider.units, run)
+  let result: Result
   do {
     let source = ClusterSource(
       frozen: nil, flushed: try stopped.flushed(), isStill: true, server: stopped)
     try requireShutDown(source, plan)
-    let result = try body(source)
-    try stopped.bringBack()
-    return (result, ReleaseReport())
+    result = try body(source)
+    stopped.bringBackOrGoOn()
   } catch {
     throw stopped.bringBack(after: error)
   }
+  try stopped.requireBack(published: plan.published)
+  return (result, ReleaseReport())
+}
+
+extension BackupPlan {
+  /// The folder that the backup is going to be.
+  fileprivate var published: String { "\(repository)/\(id)" }
 }
 
 extension ClusterSource {
@@ -57,18 +71,19 @@ extension ClusterSource {
   func letServerRun() throws {
     guard let server, frozen == nil else { return }
     try server.requireUntouched()
-    try server.bringBack()
+    server.bringBackOrGoOn()
   }
 }
 
 /// What is copied has to be what the server left when it was shut down.
 private func requireShutDown(_ source: ClusterSource, _ plan: BackupPlan) throws {
-  let state = try DataDirectory.inspect(source.folder(plan.layout.dataDirectory)).control.state
-  guard state.isShutDown else {
+  let control = try DataDirectory.inspect(source.folder(plan.layout.dataDirectory)).control
+  guard control.state.isShutDown else {
     throw StillError(
-      .copying, "the control file to be copied says \(state.text), not shut down",
+      .copying, "the control file to be copied says \(control.state.text), not shut down",
       hint: "Somebody started the server before it was frozen; run the backup again.")
   }
+  try source.server?.requireLeft(control)
 }
 
 extension LiveCluster {

@@ -17,6 +17,12 @@ final class StoppedServer {
   private var stopSeconds = 0.0
   private var isBack = false
   private var wasDown = true
+  /// It may still be under way after a stop that failed.
+  private var isStopPending = false
+  /// As the server left it.
+  private var control: ControlFile?
+  /// What kept the server from coming back, where that is so.
+  private var startFailure: StillError?
   /// Once the server is back.
   private(set) var downtime: BackupRecord.Downtime?
   /// To the server that came back.
@@ -47,9 +53,12 @@ final class StoppedServer {
     watch = Stopwatch()
     do {
       try run.phase(.stop, server.control.stopLine(within: limit), failsAs: .postgres) {
+        isStopPending = true
         try server.stop(
           postmaster, within: limit, units: units, lifeline: sentinel?.lifeline)
+        control = try DataDirectory.readControlFile(cluster.directory.folder)
       }
+      isStopPending = false
       stopSeconds = watch.seconds
     } catch {
       stopSeconds = watch.seconds
@@ -59,14 +68,33 @@ final class StoppedServer {
 
   /// Everything before this position is in the files of the stopped server.
   func flushed() throws -> LSN {
-    let control = try DataDirectory.readControlFile(cluster.directory.folder)
+    let control = try control ?? DataDirectory.readControlFile(cluster.directory.folder)
     return max(control.checkpoint, control.minimumRecoveryPoint ?? control.checkpoint)
   }
 
   /// Makes sure that nobody has started the server meanwhile: what was read of its live files since
   /// the stop is then of one state.
   func requireUntouched() throws {
+    if case .unit = server.control, (try? units?.unitIsChanging()) == nil, units?.isGone == true {
+      throw StillError(
+        .postgres,
+        "the broker has died, and its sentinel has started the server before all was copied",
+        hint: "Run the backup again.")
+    }
     try server.requireDown(cluster.directory.folder)
+    try requireLeft(DataDirectory.readControlFile(cluster.directory.folder))
+  }
+
+  /// A server writes its control file when it starts and when it stops, so one that did both meanwhile
+  /// shows there, and nowhere else.
+  ///
+  /// - Throws: where this is not the control file that the server left when it was stopped.
+  func requireLeft(_ found: ControlFile) throws {
+    guard found == control else {
+      throw StillError(
+        .copying, "the server was started and stopped again after it was stopped for this backup",
+        hint: "Whoever looks after it has to let it be down; run the backup again.")
+    }
   }
 
   /// Starts the server and proves it by a query: it serves this data directory, and is a primary or a
@@ -78,7 +106,9 @@ final class StoppedServer {
     isBack = true
     try run.phase(.start, server.control.startLine, failsAs: .postgres) {
       // The moment of the proof counts: the program that starts the server may take longer.
-      let (up, wasDown) = try server.ensureUp(units: units, notice: run.observer.noticed) {
+      let (up, wasDown) = try server.ensureUp(
+        units: units, isStopPending: isStopPending, notice: run.observer.noticed
+      ) {
         (session: try proof(by: $0), seconds: watch.seconds)
       }
       self.wasDown = wasDown
@@ -89,7 +119,45 @@ final class StoppedServer {
       session = up.session
     }
     sentinel?.dismiss()
-    if case .unit = server.control { try units?.unitIsUp() }
+    if case .unit = server.control { bringDependantsBack() }
+  }
+
+  /// The server is up, so nothing here is a failure of the run.
+  private func bringDependantsBack() {
+    guard let units, (try? units.unitIsUp()) != nil else { return }
+    let watch = Stopwatch()
+    while let down = try? units.dependantsThatAreDown(), !down.isEmpty {
+      guard watch.seconds < 10 else {
+        let names = down.joined(separator: " ")
+        run.observer.noticed(
+          "systemd stopped these units with the server's, and they are not up again yet: \(names); "
+            + "see systemctl status \(names)")
+        return
+      }
+      Clock.sleep(milliseconds: 100)
+    }
+  }
+
+  /// Starts the server once its files are safe. Where it does not come back the copy goes on: it is
+  /// the one moment in which somebody may need it. `requireBack` fails then.
+  func bringBackOrGoOn() {
+    do {
+      try bringBack()
+    } catch {
+      let failure = error as? StillError ?? StillError(.postgres, "\(error)")
+      startFailure = failure
+      run.observer.noticed(
+        "\(failure.message). \(failure.hint ?? "") The backup is made all the same")
+    }
+  }
+
+  /// - Parameter published: the folder of the backup.
+  /// - Throws: where the server did not come back.
+  func requireBack(published: String, _ release: ReleaseReport = ReleaseReport()) throws {
+    guard var failure = startFailure else { return }
+    failure.further.append("the backup is whole, and was published: \(published)")
+    if let left = release.failure { failure.further.append(left.message) }
+    throw failure
   }
 
   private func proof(by postmaster: Postmaster) throws -> Session {
@@ -102,9 +170,17 @@ final class StoppedServer {
     return session
   }
 
+  /// A failure of the work, after that of the start where there was one.
+  func orItsOwn(_ failure: any Error) -> any Error {
+    guard var start = startFailure else { return failure }
+    start.further.insert((failure as? StillError)?.message ?? "\(failure)", at: 0)
+    return start
+  }
+
   /// The server first: a failure of the work, and with it one of the start, where that fails too.
   func bringBack(after failure: any Error) -> any Error {
     do {
+      if let startFailure { throw startFailure }
       try bringBack()
       guard var failure = failure as? StillError, let downtime else { return failure }
       failure.further.append(

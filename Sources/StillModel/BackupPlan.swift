@@ -32,19 +32,33 @@ public struct BackupPlan: Hashable, Sendable, Codable {
     public var limit: Double
     /// True where not everything can be frozen: then the server is down until everything is copied.
     public var isDownWhileCopying: Bool
+    /// Units that systemd stops together with the server's; they are started after it.
+    public var dependants: [String]
+    /// What has to be copied while the server is down, in bytes; nil where nothing has.
+    public var bytesWhileDown: UInt64?
 
-    public init(control: ServerControl, limit: Double, isDownWhileCopying: Bool) {
+    public init(
+      control: ServerControl, limit: Double, isDownWhileCopying: Bool, dependants: [String] = [],
+      bytesWhileDown: UInt64? = nil
+    ) {
       self.control = control
       self.limit = limit
       self.isDownWhileCopying = isDownWhileCopying
+      self.dependants = dependants
+      self.bytesWhileDown = bytesWhileDown
     }
 
     /// Said before it begins.
     public var sentence: String {
       (isDownWhileCopying
-        ? "the server is stopped until everything is copied, because not everything can be frozen"
+        ? "the server is stopped until everything is copied"
+          + (bytesWhileDown.map { " (\(ByteCount.text($0)))" } ?? "")
+          + ", because not everything can be frozen"
         : "the server is stopped for the freeze, and started at once")
         + "; stopped with: \(control.stopLine(within: limit)); started with: \(control.startLine)"
+        + (dependants.isEmpty
+          ? ""
+          : "; with it systemd stops \(dependants.joined(separator: ", ")), started again after it")
     }
   }
 

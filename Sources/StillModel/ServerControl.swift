@@ -78,6 +78,15 @@ public enum ServerControl: Hashable, Sendable, Codable {
     return ShellWords.line(startWords)
   }
 
+  /// Whether somebody else stops and starts the server, and may carry out an order later than it was
+  /// given.
+  public var isUpToOthers: Bool {
+    switch self {
+    case .unit, .commands: true
+    case .pgCtl, .pgCtlCluster: false
+    }
+  }
+
   /// Where Debian puts it.
   public static let pgCtlCluster = "/usr/bin/pg_ctlcluster"
 }

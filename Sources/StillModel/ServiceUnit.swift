@@ -25,11 +25,30 @@ public enum ServiceUnit {
     return String(last)
   }
 
+  /// The service that a user's own systemd runs a process as, which root's systemd knows nothing of;
+  /// nil where there is none.
+  public static func usersOwn(inControlGroups text: String) -> String? {
+    for line in text.split(separator: "\n") {
+      let groups = line.split(separator: "/").dropFirst()
+      guard let manager = groups.firstIndex(where: { $0.hasPrefix("user@") }),
+        let last = groups.last, groups.endIndex > manager + 1, isValid(last)
+      else { continue }
+      return String(last)
+    }
+    return nil
+  }
+
   /// Whether this is the name of a service, in the characters that systemd allows (systemd.unit(5)).
   /// No other text ever reaches a command line of systemctl.
   public static func isValid(_ name: some StringProtocol) -> Bool {
-    guard name.hasSuffix(".service"), name.utf8.count > 8, name.utf8.count < 256,
-      let first = name.utf8.first, first != UInt8(ascii: "-"), first != UInt8(ascii: ".")
+    isValid(name, ofKind: "service")
+  }
+
+  /// The same for a unit of another kind: `socket`, `timer`, …
+  public static func isValid(_ name: some StringProtocol, ofKind kind: String) -> Bool {
+    guard name.hasSuffix(".\(kind)"), name.utf8.count > kind.utf8.count + 1,
+      name.utf8.count < 256, let first = name.utf8.first, first != UInt8(ascii: "-"),
+      first != UInt8(ascii: ".")
     else { return false }
     return name.utf8.allSatisfy { byte in
       switch byte {

@@ -43,12 +43,15 @@ public struct VolumeFacts: Hashable, Sendable, Codable {
   public var obstacle: String?
   /// What to do about the obstacle.
   public var remedy: String?
+  /// Whether only another volume would do: the obstacle is in the kind of this one.
+  public var obstacleIsLasting: Bool
 
   public init(
     name: VolumeName, size: UInt64, kind: SnapshotKind = .classic, segmentType: String = "linear",
     groupFree: UInt64, extentSize: UInt64, pool: ThinPool? = nil, obstacle: String?,
-    remedy: String? = nil
+    remedy: String? = nil, obstacleIsLasting: Bool = false
   ) {
+    self.obstacleIsLasting = obstacleIsLasting
     self.name = name
     self.size = size
     self.kind = kind

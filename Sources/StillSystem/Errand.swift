@@ -57,14 +57,17 @@ public final class Errand {
   }
 
   /// The last lines of what it said so far, in one.
-  public var words: String {
-    guard let output, let size = try? output.metadata().size else { return "" }
+  public var words: String { lines.joined(separator: "; ") }
+
+  /// The last lines of what it said so far.
+  public var lines: [String] {
+    guard let output, let size = try? output.metadata().size else { return [] }
     let start = size > 4096 ? size - 4096 : 0
     var bytes = [UInt8](repeating: 0, count: Int(size - start))
     let count =
       (try? bytes.withUnsafeMutableBytes { try output.readFully(into: $0, at: start) }) ?? 0
     return String(decoding: bytes[..<count], as: UTF8.self).split(whereSeparator: \.isNewline)
-      .suffix(6).joined(separator: "; ")
+      .suffix(6).map(String.init)
   }
 
   /// `pg_ctl stop … ended with status 1: what it said`

@@ -195,6 +195,18 @@ public final class OpenFolder: @unchecked Sendable {
     _ = try check("sync the file system of", path.string) { still_syncfs(descriptor) }
   }
 
+  /// Asks whether this process may write to the end of a file, or make it where it is missing; does
+  /// neither.
+  ///
+  /// - Throws: with the system's reason.
+  public static func requireWritableFile(_ path: FilePath) throws {
+    if access(path.string, W_OK) == 0 { return }
+    let code = errno
+    let folder = path.removingLastComponent()
+    if code == ENOENT, access(folder.string, W_OK | X_OK) == 0 { return }
+    throw StillError.system("write to", path.string, code)
+  }
+
   /// Room on this folder's file system for this process, in bytes.
   public func availableBytes() throws -> UInt64 {
     var status = statvfs()

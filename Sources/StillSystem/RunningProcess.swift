@@ -60,13 +60,22 @@ public struct RunningProcess: Sendable {
     return ServiceUnit.named(inControlGroups: try text("cgroup"))
   }
 
+  /// The service of its user's own systemd that it belongs to.
+  public func serviceUnitOfUser() throws -> String? {
+    if let text = Systemd.controlGroupsForTests(of: id) {
+      return ServiceUnit.usersOwn(inControlGroups: text)
+    }
+    guard Systemd.isHere else { return nil }
+    return ServiceUnit.usersOwn(inControlGroups: try text("cgroup"))
+  }
+
   private var folder: OpenFolder { get throws { try OpenFolder.open(FilePath("/proc/\(id)")) } }
 
   private func link(_ name: FilePath) throws -> String {
     String(decoding: try folder.target(ofLink: name), as: UTF8.self)
   }
 
-  private func text(_ name: FilePath) throws -> String {
+  func text(_ name: FilePath) throws -> String {
     String(decoding: try folder.file(name).readAll(limit: 1 << 20), as: UTF8.self)
   }
 

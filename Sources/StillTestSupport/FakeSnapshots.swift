@@ -85,7 +85,8 @@ public final class FakeSnapshots: SnapshotProvider {
       let volume = try volume(name)
       return VolumeFacts(
         name: name, size: volume.size, groupFree: volume.groupFree,
-        extentSize: volume.extentSize, obstacle: volume.obstacle)
+        extentSize: volume.extentSize, obstacle: volume.obstacle,
+        obstacleIsLasting: volume.obstacle != nil && volume.obstacleIsLasting)
     }
   }
 

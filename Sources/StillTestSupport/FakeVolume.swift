@@ -15,6 +15,7 @@ public struct FakeVolume: Sendable {
   /// In bytes.
   public var extentSize: UInt64 = 4 << 20
   public var obstacle: String?
+  public var obstacleIsLasting = true
   public var device: DeviceNumber
 
   /// - Parameter folders: at least one, all on one file system.

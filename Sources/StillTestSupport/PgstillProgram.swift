@@ -17,16 +17,19 @@ public enum PgstillProgram {
 
   /// Runs it to its end, in an environment without anything of libpq's.
   ///
-  /// - Parameter environment: in addition to PATH and the language.
+  /// - Parameters:
+  ///   - environment: in addition to PATH and the language.
+  ///   - prefix: a program that runs it, with its arguments.
   public static func run(
-    _ words: [String], as user: String? = nil, environment: [String: String] = [:]
+    _ words: [String], as user: String? = nil, environment: [String: String] = [:],
+    prefix: [String] = []
   ) throws -> Tool.Outcome {
     var all = ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"]
     all.merge(environment) { $1 }
     let isOther = user != nil && Account.effectiveUser == 0
-    let prefix =
+    let become =
       isOther
       ? ["setpriv", "--reuid=\(user ?? "")", "--regid=\(user ?? "")", "--init-groups", "--"] : []
-    return try Tool.run(prefix + [try path()] + words, in: "/", environment: all)
+    return try Tool.run(prefix + become + [try path()] + words, in: "/", environment: all)
   }
 }

@@ -23,6 +23,9 @@ public final class BrokerClient: SnapshotProvider {
   /// waits for its answer; nil when there is none.
   private let line = Mutex<Int32?>(nil)
   private let isAbandoned = Atomic<Bool>(false)
+  private let hasDied = Atomic<Bool>(false)
+
+  public var isGone: Bool { hasDied.load(ordering: .acquiring) }
 
   private init(_ state: sending State) { self.state = Mutex(state) }
 
@@ -193,6 +196,7 @@ public final class BrokerClient: SnapshotProvider {
         (try? connection.channel.send(message: request, descriptors: folders)) != nil,
         let (line, descriptors) = try? connection.channel.receive()
       else {
+        hasDied.store(true, ordering: .releasing)
         throw StillError(
           .volumes, "the broker has died",
           hint: "Run pgstill release now: it gives back what the broker held.")

@@ -79,6 +79,7 @@ struct LVMVolume: Equatable {
         ThinPool(
           name: $0.name, size: $0.status.data, data: $0.status.dataShare,
           metadata: $0.status.metadataShare)
-      }, obstacle: obstacle?.reason, remedy: obstacle?.remedy)
+      }, obstacle: obstacle?.reason, remedy: obstacle?.remedy,
+      obstacleIsLasting: obstacle?.isLasting ?? false)
   }
 }

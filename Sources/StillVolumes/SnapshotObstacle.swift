@@ -4,6 +4,8 @@ import StillModel
 struct SnapshotObstacle: Equatable {
   let reason: String
   let remedy: String
+  /// Whether it is in the kind of the volume, and no room, no time and no command takes it away.
+  var isLasting = false
 
   /// A pool that is fuller than this, of data or of metadata, takes no snapshot: from then on each
   /// write to the origin takes room, and a pool that runs out stops the live server too.
@@ -33,7 +35,8 @@ struct SnapshotObstacle: Equatable {
     case "s", "S":
       return SnapshotObstacle(
         reason: "it is a snapshot itself",
-        remedy: "Run the cluster on an ordinary volume, or use --consistency online.")
+        remedy: "Run the cluster on an ordinary volume, or use --consistency online.",
+        isLasting: true)
     case "O":
       return SnapshotObstacle(
         reason: "a snapshot is being merged into it",
@@ -77,7 +80,7 @@ struct SnapshotObstacle: Equatable {
         ("of a type that is not known", "Move the file system to an ordinary volume, \(online)")
       }
     return SnapshotObstacle(
-      reason: "it is \(words) (\(type)), which was never tried", remedy: remedy)
+      reason: "it is \(words) (\(type)), which was never tried", remedy: remedy, isLasting: true)
   }
 
   private static func of(_ pool: ThinPoolStatus?, _ name: VolumeName) -> SnapshotObstacle? {

@@ -4,17 +4,20 @@ import SystemPackage
 
 /// The broker's hold on the one unit of systemd that it may stop and start: the one whose main
 /// process is a server of the coordinator's own user. A unit that it has stopped it starts itself
-/// when the coordinator goes away before the server is known to run.
+/// when the coordinator goes away before the server is known to run; a sentinel does so for the
+/// broker.
 final class UnitKeeper {
-  private struct Found {
-    var unit: String
+  private struct Held {
+    var unit: StoppedUnit
     /// The data directory of its server.
     var folder: OpenFolder
-    var path: String
+    var sentinel: UnitSentinel
   }
 
   /// The unit that was stopped.
-  private var stopped: Found?
+  private var stopped: Held?
+  /// What systemd stopped with the unit that runs again.
+  private var dependants: [String] = []
   private let systemctl = Systemctl()
   /// The coordinator's user; without one no unit is found.
   private let owner: UInt32?
@@ -23,53 +26,51 @@ final class UnitKeeper {
 
   func answer(_ request: UnitRequest) throws -> UnitReply {
     switch request {
-    case .find(let postmaster): return .named(try find(postmaster).unit)
+    case .find(let postmaster): return .found(try find(postmaster)?.unit.unit)
     case .stop(let postmaster):
-      guard stopped == nil else {
-        throw StillError(.failed, "this broker has stopped a unit already")
-      }
-      let found = try find(postmaster)
-      // First: from here on somebody has to start it.
-      stopped = found
-      try systemctl.run(["stop", "--no-block", found.unit])
+      try stop(postmaster)
       return .done
     case .start:
-      try systemctl.run(["start", "--no-block", try held().unit])
+      try systemctl.run(["start", "--no-block", try held().unit.unit.name])
       return .done
     case .isChanging:
-      let state = try systemctl.show("ActiveState", of: held().unit)
-      return .isChanging(["activating", "deactivating", "reloading"].contains(state))
+      return .isChanging(try systemctl.isChanging(try held().unit.unit.name))
     case .isUp:
+      guard let held = stopped else { return .done }
       stopped = nil
+      dependants = held.unit.unit.dependants
+      held.unit.startDependants()
+      held.sentinel.dismiss()
       return .done
+    case .down:
+      return .down(try dependants.filter { try !systemctl.isUp($0) })
     }
   }
 
   /// The coordinator is gone.
   func end() {
     guard let held = stopped else { return }
-    let unit = held.unit
     stopped = nil
-    SystemLog.warn("pgstill ended with \(unit) stopped; starting it")
-    for attempt in 1...2 {
-      do {
-        // Waits for a stop that is still under way, and then for the start.
-        try systemctl.run(["start", unit], within: 600)
-        // Its success proves nothing (`ExecStart=-` of Debian's unit).
-        if let process = try systemctl.mainProcess(of: unit), serves(process, held.folder) {
-          SystemLog.note("\(unit) runs")
-          return
-        }
-        SystemLog.warn("attempt \(attempt): \(unit) was started, but no server runs")
-      } catch {
-        SystemLog.warn("attempt \(attempt): \(error)")
-      }
-    }
-    SystemLog.warn("the server of \(held.path) is down; type: systemctl start \(unit)")
+    held.unit.rescue(held.folder)
+    held.sentinel.dismiss()
   }
 
+  private func stop(_ postmaster: Int32) throws {
+    guard stopped == nil else {
+      throw StillError(.failed, "this broker has stopped a unit already")
+    }
+    guard let (unit, folder) = try find(postmaster) else {
+      throw StillError(.precondition, "process \(postmaster) is in no unit of its own")
+    }
+    let sentinel = try UnitSentinel.post(over: unit, folder)
+    // First: from here on somebody has to start it.
+    stopped = Held(unit: unit, folder: folder, sentinel: sentinel)
+    try systemctl.run(["stop", "--no-block", unit.unit.name], lifeline: sentinel.lifeline)
+  }
+
+  /// - Returns: nil where it is in a unit that leaves it alone.
   /// - Throws: `.precondition` where `postmaster` is not what the coordinator may have stopped.
-  private func find(_ postmaster: Int32) throws -> Found {
+  private func find(_ postmaster: Int32) throws -> (unit: StoppedUnit, folder: OpenFolder)? {
     let process = RunningProcess(postmaster)
     guard postmaster > 1, let owner, owner != 0, try process.user() == owner else {
       throw StillError(.precondition, "process \(postmaster) is not the coordinator's user's")
@@ -82,29 +83,20 @@ final class UnitKeeper {
       throw StillError(.precondition, "process \(postmaster) is in no unit of systemd")
     }
     guard try systemctl.mainProcess(of: unit) == postmaster else {
+      if try ["process", "none"].contains(systemctl.show("KillMode", of: unit)) { return nil }
       throw StillError(
         .precondition,
         "the server (pid \(postmaster)) runs in \(unit), which is not its own unit: its main process "
           + "is another one",
         hint: "Say how the server is stopped and started: --stop-command and --start-command.")
     }
-    return Found(unit: unit, folder: folder, path: try process.workingPath())
+    let dependants = try systemctl.dependants(of: unit)
+    let found = StoppedUnit(
+      unit: ServerUnit(name: unit, dependants: dependants), path: try process.workingPath())
+    return (found, folder)
   }
 
-  /// Whether `process` works in `folder` and is the one that the lock file there names. The folder
-  /// belongs to somebody else, so nothing but a plain file is read.
-  private func serves(_ process: Int32, _ folder: OpenFolder) -> Bool {
-    guard let place = try? RunningProcess(process).workingFolder().metadata(),
-      let own = try? folder.metadata(), (place.device, place.inode) == (own.device, own.inode),
-      (try? folder.metadataIfPresent(of: "PG_VERSION"))?.kind == .file,
-      let file = try? folder.file("postmaster.pid", .readWithoutWaiting),
-      (try? file.metadata())?.kind == .file, let bytes = try? file.readAll(limit: 64 << 10),
-      let line = String(decoding: bytes, as: UTF8.self).split(separator: "\n").first
-    else { return false }
-    return Int32(line) == process
-  }
-
-  private func held() throws -> Found {
+  private func held() throws -> Held {
     guard let stopped else { throw StillError(.failed, "this broker has stopped no unit") }
     return stopped
   }

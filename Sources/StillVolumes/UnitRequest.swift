@@ -9,10 +9,12 @@ enum UnitRequest: Codable {
   case start
   case isChanging
   case isUp
+  case down
 }
 
 enum UnitReply: Codable {
-  case named(String)
+  case found(ServerUnit?)
+  case down([String])
   case isChanging(Bool)
   case done
 }
@@ -20,8 +22,8 @@ enum UnitReply: Codable {
 extension BrokerClient: ServiceUnits {
   public var units: (any ServiceUnits)? { self }
 
-  public func unit(ofPostmaster postmaster: Int32) throws -> String {
-    guard case .named(let unit) = try ask(.find(postmaster: postmaster)) else { throw confused() }
+  public func unit(ofPostmaster postmaster: Int32) throws -> ServerUnit? {
+    guard case .found(let unit) = try ask(.find(postmaster: postmaster)) else { throw confused() }
     return unit
   }
 
@@ -40,6 +42,11 @@ extension BrokerClient: ServiceUnits {
 
   public func unitIsUp() throws {
     guard case .done = try ask(.isUp) else { throw confused() }
+  }
+
+  public func dependantsThatAreDown() throws -> [String] {
+    guard case .down(let names) = try ask(.down) else { throw confused() }
+    return names
   }
 
   private func ask(_ request: UnitRequest) throws -> UnitReply {

@@ -78,10 +78,11 @@ import Testing
     let after = try #require(try site.postmaster())
     #expect(after != before)
     #expect(try RunningProcess(after).target(ofDescriptor: 1).hasPrefix("pipe:"))
-    try site.cluster.append(["no_such_setting": "1"])
+    // A setting that is right by itself, and no server starts with.
+    try site.cluster.append(["unix_socket_directories": "'/nowhere'"])
     let failure = try site.failure(try site.backUp(), 12)
     let log = site.dataDirectory + "/log/startup.log"
-    #expect(failure.further.contains { $0.hasPrefix(log) && $0.contains("no_such_setting") })
+    #expect(failure.further.contains { $0.hasPrefix(log) })
   }
 
   @Test("A server whose output goes somewhere else is not stopped without a start command")
@@ -122,6 +123,20 @@ import Testing
     #expect(try site.postmaster() == before)
     let half = try site.backUp(["--stop-command", "true"])
     #expect(half.status == 64)
+  }
+
+  @Test("A repository without room for the copy is found while the server runs, with the numbers")
+  func noRoom() throws {
+    let site = try StoppableSite()
+    let before = try site.postmaster()
+    try Tool.demand("mkdir", site.repository)
+    // Seen by this one process only.
+    let mount = "mount -t tmpfs -o size=2m,mode=777 none \(site.repository) && exec \"$@\""
+    let failure = try site.failure(
+      try site.backUp(prefix: ["unshare", "-m", "sh", "-c", mount, "sh"]), 11)
+    #expect(failure.message.contains("room for 2.0 MiB"), "\(failure)")
+    #expect(failure.message.contains("MiB are to be copied"))
+    #expect(try site.postmaster() == before)
   }
 
   // MARK: What goes wrong with the stop
@@ -179,6 +194,22 @@ import Testing
     #expect(try site.backups() == [])
   }
 
+  @Test("A stop that comes later than its limit from somebody else is taken back by the start")
+  func stopsBehindOurBack() throws {
+    let site = try StoppableSite()
+    let order = site.place.path.appending("order").string
+    let done = site.place.path.appending("done").string
+    // A cluster manager that carries out the last order that it got.
+    let manager = "(sleep 3; grep -q stop \(order) && \(site.stop); touch \(done))"
+    let outcome = try site.backUp(
+      ["--stop-timeout", "1"],
+      stop: "echo stop >\(order); \(manager) >/dev/null 2>&1 3>&- &",
+      start: "echo start >\(order); \(site.start) || true")
+    #expect(try site.failure(outcome, 12).message == "the server did not stop within 1 s")
+    while !FileManager.default.fileExists(atPath: done) { usleep(50_000) }
+    #expect(try site.cluster.sql("SELECT 1") == "1")
+  }
+
   @Test("A server that was killed instead of shut down is not copied, but started again")
   func killed() throws {
     let site = try StoppableSite()
@@ -226,17 +257,91 @@ import Testing
     #expect(failure.hint == "Start it by hand: \(command)")
     #expect(failure.further.contains { $0.hasPrefix(site.cluster.log.string) })
     #expect(try site.postmaster() == nil)
+  }
+
+  @Test("A start that fails after the copy is told, and the copy is kept: somebody may need it")
+  func startFailsAfterCopy() throws {
+    let site = try StoppableSite()
+    let failure = try site.failure(try site.backUp(start: "exit 7"), 12)
+    let backups = try site.backups().filter { $0 != "latest" }
+    #expect(backups.count == 1)
+    let published = "\(site.repository)/main/\(backups.first ?? "?")"
+    #expect(failure.further.contains { $0.contains("published") && $0.contains(published) })
+    let verify = try PgstillProgram.run(["verify", "latest", "--repo", site.repository])
+    #expect(verify.status == 0, "\(verify.talk)")
+  }
+
+  // MARK: The start is rehearsed
+
+  @Test("A configuration that keeps the server from starting is found while it runs")
+  func brokenConfiguration() throws {
+    let site = try StoppableSite()
+    let before = try site.postmaster()
+    try site.cluster.append(["no_such_setting": "1"])
+    for words in [["--dry-run"], []] {
+      let failure = try site.failure(try site.backUp(words), 11)
+      #expect(failure.message.contains("no_such_setting"))
+    }
+    #expect(try site.failure(try site.backUp(start: site.start), 11).message.contains("no_such"))
+    #expect(try site.postmaster() == before)
     #expect(try site.backups() == [])
   }
 
-  @Test("A configuration that keeps the server from starting is named by the server's own words")
-  func brokenConfiguration() throws {
+  @Test("A log that the server's owner cannot open is found while the server runs")
+  func closedLog() throws {
     let site = try StoppableSite()
-    try site.cluster.append(["no_such_setting": "1"])
-    let failure = try site.failure(try site.backUp(), 12)
-    #expect(failure.message.contains("pg_ctl start"))
-    #expect(failure.further.contains { $0.contains("no_such_setting") })
-    #expect(failure.hint.hasPrefix("Start it by hand: /"))
+    let before = try site.postmaster()
+    try Tool.demand("chown", "root", site.cluster.log.string)
+    try Tool.demand("chmod", "600", site.cluster.log.string)
+    let failure = try site.failure(try site.backUp(), 11)
+    #expect(failure.message.contains(site.cluster.log.string))
+    #expect(failure.message.contains("Permission denied"))
+    #expect(try site.postmaster() == before)
+  }
+
+  @Test("A log that was removed under the server is made anew")
+  func removedLog() throws {
+    let site = try StoppableSite()
+    try Tool.demand("rm", site.cluster.log.string)
+    let outcome = try site.backUp()
+    #expect(outcome.status == 0, "\(outcome.talk)")
+    let server = RunningProcess(try #require(try site.postmaster()))
+    #expect(try server.target(ofDescriptor: 1) == site.cluster.log.string)
+  }
+
+  @Test("A server that found its folder of configuration by PGDATA finds it again")
+  func folderByEnvironment() throws {
+    let site = try StoppableSite()
+    try site.cluster.stop()
+    let folder = site.cluster.folder.appending("etc").string
+    try site.cluster.runAsOwner(
+      "/bin/sh",
+      [
+        "-ec",
+        """
+        mkdir $1; mv $2/postgresql.conf $2/pg_hba.conf $2/pg_ident.conf $1/
+        echo "data_directory = '$2'" >>$1/postgresql.conf
+        cd /; PGDATA=$1 exec $0/pg_ctl start -w -s -l $3
+        """, site.cluster.programs.string, folder, site.dataDirectory, site.cluster.log.string,
+      ])
+    let outcome = try site.backUp()
+    #expect(outcome.status == 0, "\(outcome.talk)")
+    #expect(try site.cluster.sql("SHOW config_file") == folder + "/postgresql.conf")
+  }
+
+  @Test(
+    "What makes the process of pgstill less than the server's is not handed on to the server",
+    arguments: [
+      ["nice", "-n", "5"], ["ionice", "-c", "3"], ["taskset", "-c", "0"],
+      ["prlimit", "--nofile=512:512"], ["choom", "-n", "500", "--"],
+    ])
+  func lesserProcess(_ prefix: [String]) throws {
+    let site = try StoppableSite()
+    let before = try site.postmaster()
+    let failure = try site.failure(try site.backUp(prefix: prefix), 11)
+    #expect(failure.message.contains("would come back with less"))
+    #expect(failure.hint.contains("--start-command"))
+    #expect(try site.postmaster() == before)
   }
 
   // MARK: Never left down

@@ -30,7 +30,7 @@ final class StoppableSite {
 
   func backUp(
     _ words: [String] = [], stop: String? = nil, start: String? = nil,
-    environment: [String: String] = [:]
+    environment: [String: String] = [:], prefix: [String] = []
   ) throws -> Tool.Outcome {
     var all = [
       "backup", "--pgdata", dataDirectory, "--repo", repository, "--cluster", "main",
@@ -39,7 +39,7 @@ final class StoppableSite {
     if stop != nil || start != nil {
       all += ["--stop-command", stop ?? self.stop, "--start-command", start ?? self.start]
     }
-    return try PgstillProgram.run(all + words, environment: environment)
+    return try PgstillProgram.run(all + words, environment: environment, prefix: prefix)
   }
 
   /// The server's first process; nil where none runs.

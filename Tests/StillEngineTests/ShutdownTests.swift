@@ -184,6 +184,69 @@ import Testing
     #expect(backups() == [])
   }
 
+  @Test("A server that was started and stopped again while it was copied makes the copy worthless")
+  func startedAndStoppedWhileCopied() throws {
+    var volumes = host.volumes
+    volumes[0].obstacle = "it is a mirror"
+    let cluster = host.cluster
+    let recorder = Recorder { event in
+      if case .began(.copy) = event {
+        try? cluster.start()
+        try? cluster.stop()
+      }
+    }
+    let failure = try #require(throws: StillError.self) {
+      try host.backUp(request(), with: try FakeSnapshots(volumes), recorder)
+    }
+    #expect(failure.message.contains("was started and stopped again"), "\(failure)")
+    #expect(try cluster.sql("SELECT 1") == "1")
+    #expect(backups() == [])
+  }
+
+  @Test("A server is not down for hours because of an obstacle that passes")
+  func passingObstacle() throws {
+    var volumes = host.volumes
+    for index in volumes.indices { volumes[index].groupFree = 4 << 20 }
+    let provider = try FakeSnapshots(volumes)
+    let before = try postmaster()
+    let failure = try #require(throws: StillError.self) {
+      try host.backUp(request(), with: provider)
+    }
+    #expect(failure.status == .precondition)
+    #expect(failure.message.contains("free, but the snapshots of"))
+    #expect(failure.hint?.contains("vgextend") == true)
+    #expect(failure.hint?.contains("--copy-while-down") == true)
+    #expect(try postmaster()?.processID == before?.processID)
+    #expect(backups() == [])
+
+    var patient = try request()
+    patient.copiesWhileDown = true
+    let recorder = Recorder()
+    let result = try host.backUp(patient, with: provider, recorder)
+    #expect(result.record.freeze == nil)
+    #expect(recorder.notes.first?.hasPrefix("the server is stopped until everything is") == true)
+  }
+
+  @Test("The copy goes on where the server does not come back, and that is told in the end")
+  func startFails() throws {
+    let provider = try host.provider()
+    var request = try request()
+    request.serverCommands?.start = "exit 5"
+    let recorder = Recorder()
+    let failure = try #require(throws: StillError.self) {
+      try host.backUp(request, with: provider, recorder)
+    }
+    #expect(failure.status == .postgres)
+    #expect(failure.message.hasPrefix("the server could not be started again: "))
+    #expect(failure.hint == "Start it by hand: exit 5")
+    #expect(failure.further.contains { $0.hasPrefix("the backup is whole, and was published: ") })
+    // Not only in the end.
+    let told = recorder.notes.filter { $0.contains("Start it by hand: exit 5") }
+    #expect(told.count == 1)
+    #expect(backups().count == 2, "the backup and the link")
+    #expect(provider.snapshots.isEmpty)
+  }
+
   @Test("A standby is stopped, copied and a standby again")
   func standby() throws {
     try host.cluster.stop()

@@ -127,13 +127,16 @@ final class KillVictim {
   /// What it has said so far.
   var talk: String { (try? String(contentsOfFile: marks.path + ".talk", encoding: .utf8)) ?? "" }
 
-  init(at step: String, rest: Double, _ repository: String) throws {
+  init(
+    at step: String, rest: Double, _ repository: String, _ consistency: String = "auto"
+  ) throws {
     marks = try Marks()
     self.step = step
     let hooks = Lab.pause(at: step, seconds: rest).map { "\($0)=\($1)" }.joined(separator: " ")
     run = try Background(
       "exec env \(hooks) PGSTILL_TEST_MARKS=\(marks.path) \(Lab.executable("pgstill")) backup "
         + "--pgdata \(Lab.dataDirectory) --repo \(repository) --freeze-deadline 2 "
+        + "--consistency \(consistency) "
         + ">\(marks.path).talk 2>&1")
     broker = try marks.wait(for: "started", of: "broker")
   }

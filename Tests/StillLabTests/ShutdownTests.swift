@@ -53,6 +53,53 @@ extension LabTests {
       try Tool.demand("rm", "-rf", place)
     }
 
+    @Test("Whoever is killed while the server is down, it runs again, and nothing is left")
+    func kills() throws {
+      try Lab.cluster()
+      let repository = try Lab.newFolder("repo")
+      let cases: [(target: KillTarget, step: String, status: Int32)] = [
+        (.broker, "stop.end", 13), (.both, "stop.end", 137), (.sentinel, "stop.end", 0),
+        (.coordinator, "freeze.end", 137), (.both, "start.begin", 137),
+      ]
+      for (target, step, status) in cases {
+        let what = "\(target) at \(step)"
+        let started = try Lab.sql("SELECT pg_postmaster_start_time()")
+        let published = try Lab.published(repository)
+        let victim = try KillVictim(at: step, rest: 1.5, repository, "shutdown")
+        _ = try victim.marks.wait(for: step, of: "coordinator")
+        let sentinel = try sentinel(of: victim.coordinator)
+        let targets =
+          switch target {
+          case .coordinator: [victim.coordinator]
+          case .broker: [victim.broker]
+          case .sentinel: [sentinel]
+          case .both: [victim.broker, victim.coordinator]
+          }
+        #expect(throws: (any Error).self, "\(what): the server is down") { try Lab.sql("SELECT 1") }
+        #expect(targets.allSatisfy { kill($0, SIGKILL) == 0 }, "\(what)")
+        #expect(victim.wait() == status, "\(what): \(victim.talk)")
+        try waitUntil("the server runs again") {
+          (try? Lab.sql("SELECT pg_postmaster_start_time()")).map { $0 != started } ?? false
+        }
+        try waitUntil("our processes end") {
+          try Lab.processes() == [] && kill(sentinel, 0) != 0
+        }
+        #expect(
+          try Lab.published(repository).count - published.count == (status == 0 ? 1 : 0), "\(what)")
+        #expect(try Lab.pgstill("release").status == 0, "\(what)")
+        #expect(try Lab.snapshots() == [], "\(what)")
+        #expect(try Lab.suspendedDevices() == [], "\(what)")
+        print("shutdown, \(what): status \(status), the server runs")
+      }
+    }
+
+    private enum KillTarget: String { case coordinator, broker, sentinel, both }
+
+    private func sentinel(of coordinator: Int32) throws -> Int32 {
+      let words = try Tool.demand("pgrep", "-P", "\(coordinator)", "-f", " sentinel")
+      return try #require(Int32(words.split(separator: "\n").first ?? ""))
+    }
+
     @Test("Killed with the server down and snapshots prepared: both are given back by themselves")
     func killedWhileDown() throws {
       try Lab.cluster()

@@ -46,6 +46,20 @@ import Testing
     #expect(ServiceUnit.named(inControlGroups: text) == nil)
   }
 
+  @Test("A service of a user's own systemd is told from its sessions and from root's services")
+  func usersOwn() {
+    let own = "0::/user.slice/user-1000.slice/user@1000.service/app.slice/postgres.service\n"
+    #expect(ServiceUnit.usersOwn(inControlGroups: own) == "postgres.service")
+    for text in [
+      "0::/user.slice/user-1000.slice/user@1000.service\n",
+      "0::/user.slice/user-1000.slice/user@1000.service/app.slice/tmux-spawn-1.scope\n",
+      "0::/user.slice/user-1000.slice/session-3.scope\n",
+      "0::/system.slice/postgresql.service\n", "",
+    ] {
+      #expect(ServiceUnit.usersOwn(inControlGroups: text) == nil, "\(text)")
+    }
+  }
+
   @Test(
     "Nothing else than a service's name reaches systemctl",
     arguments: [

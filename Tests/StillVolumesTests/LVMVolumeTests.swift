@@ -91,6 +91,14 @@ import Testing
     #expect(
       facts.obstacle?.contains(reason) == true && facts.obstacle?.contains("(\(type))") == true)
     #expect(facts.remedy?.contains(remedy) == true)
+    #expect(facts.obstacleIsLasting)
+  }
+
+  @Test("A volume that is not active is no kind that can never be frozen")
+  func passing() throws {
+    let facts = try #require(try parse(row("-wi-------")).first).facts()
+    #expect(facts.obstacle == "it is not active")
+    #expect(!facts.obstacleIsLasting)
   }
 
   @Test("Without the kernel's snapshot target there is no classic snapshot")

@@ -63,6 +63,9 @@ int still_pipe(int ends[2]);
 /// syncfs(2).
 int still_syncfs(int descriptor);
 
+/// ioprio_get(2) of a process: its class in the bits from 13 on, its level below; -1 with errno.
+int still_io_priority(pid_t process);
+
 /// Exit status of wait(2)'s word: 0...255, or 128 + signal.
 int still_exit_status(int wait_status);
 

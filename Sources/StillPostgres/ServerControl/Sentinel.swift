@@ -82,7 +82,7 @@ extension ServerSwitch {
   fileprivate func rescue() throws {
     SystemLog.warn(
       "pgstill ended with the server of \(dataDirectory) stopped; seeing that it runs")
-    _ = try ensureUp(units: nil, notice: SystemLog.warn) { postmaster in
+    _ = try ensureUp(units: nil, isStopPending: true, notice: SystemLog.warn) { postmaster in
       try ConnectionTarget(postmaster: postmaster).requireAnswer()
     }
     SystemLog.note("the server of \(dataDirectory) runs")

@@ -31,9 +31,19 @@ extension ServerSwitch {
     logCollector: FilePath?, commands: ServerCommands?, units: (any ServiceUnits)?
   ) throws -> ServerSwitch {
     let process = RunningProcess(postmaster.processID)
-    let dataDirectory = try directory.folder.path.resolved().string
-    let output = try? process.target(ofDescriptor: 1)
-    let log = output.flatMap { $0.hasPrefix("/") && !$0.hasPrefix("/dev/") ? $0 : nil }
+    let found = try choose(
+      postmaster, process, dataDirectory: directory.folder.path.resolved().string, configFile,
+      logCollector, commands, units)
+    try found.rehearse(process, in: directory)
+    return found
+  }
+
+  private static func choose(
+    _ postmaster: Postmaster, _ process: RunningProcess, dataDirectory: String,
+    _ configFile: String, _ logCollector: FilePath?, _ commands: ServerCommands?,
+    _ units: (any ServiceUnits)?
+  ) throws -> ServerSwitch {
+    let log = (try? process.target(ofDescriptor: 1)).flatMap(logFile)
     func found(_ control: ServerControl, _ environment: [String: String]) -> ServerSwitch {
       ServerSwitch(
         control: control, dataDirectory: dataDirectory, environment: environment, log: log)
@@ -46,20 +56,35 @@ extension ServerSwitch {
         .precondition, "the server is process 1: to stop it ends the container",
         hint: "Use another --consistency, or make the backup from outside.")
     }
+    if let unit = try process.serviceUnitOfUser() {
+      throw needsCommands("the server is \(unit), a unit of its owner's own systemd")
+    }
     if try process.serviceUnit() != nil {
       guard let units else { throw needsCommands("the server runs as a unit of systemd") }
-      let unit = try units.unit(ofPostmaster: postmaster.processID)
-      return found(.unit(unit), [:])
+      if let unit = try units.unit(ofPostmaster: postmaster.processID) {
+        var found = found(.unit(unit.name), [:])
+        found.dependants = unit.dependants
+        return found
+      }
     }
     try requireLastingPlace()
     if let (version, name) = debianCluster(configFile) {
       return found(.pgCtlCluster(version: version, name: name), plainEnvironment)
     }
+    let environment = try environment(of: process)
     let pgCtl = try ServerControl.PgCtl(
-      of: process, dataDirectory: dataDirectory, log: log, logCollector: logCollector)
+      of: process, dataDirectory: dataDirectory, environment, log: log,
+      logCollector: logCollector)
     return ServerSwitch(
-      control: .pgCtl(pgCtl), dataDirectory: dataDirectory,
-      environment: try environment(of: process), log: pgCtl.log)
+      control: .pgCtl(pgCtl), dataDirectory: dataDirectory, environment: environment,
+      log: pgCtl.log)
+  }
+
+  /// A file that was removed under the server is made anew.
+  private static func logFile(_ output: String) -> String? {
+    guard output.hasPrefix("/"), !output.hasPrefix("/dev/") else { return nil }
+    let gone = " (deleted)"
+    return output.hasSuffix(gone) ? String(output.dropLast(gone.count)) : output
   }
 
   /// `/etc/postgresql/15/main/postgresql.conf` is Debian's cluster `15 main`.
@@ -99,7 +124,7 @@ extension ServerSwitch {
       environment: plainEnvironment)
     errand.wait(atMost: 10)
     errand.end()
-    guard ["process", "none"].contains(errand.words) else {
+    guard ["process", "none"].contains(errand.lines.last) else {
       throw StillError(
         .precondition,
         "pgstill runs in the unit \(unit), with which systemd would end the server that it starts",
@@ -118,7 +143,8 @@ extension ServerSwitch {
 extension ServerControl.PgCtl {
   /// The server's own program, command line and log, as its process shows them.
   init(
-    of process: RunningProcess, dataDirectory: String, log: String?, logCollector: FilePath?
+    of process: RunningProcess, dataDirectory: String, _ environment: [String: String],
+    log: String?, logCollector: FilePath?
   ) throws {
     let arguments: [String]
     let executable: FilePath
@@ -138,10 +164,10 @@ extension ServerControl.PgCtl {
         "the server's output goes neither to a file nor to its log collector")
     }
     let (folder, options) = Self.split(Array(arguments.dropFirst()))
-    let startDirectory = folder ?? dataDirectory
+    let startDirectory = folder ?? environment["PGDATA"] ?? dataDirectory
     guard FilePath(startDirectory).isAbsolute else {
       throw ServerSwitch.needsCommands(
-        "the server was started with the relative path -D \(startDirectory)")
+        "the server was started with the relative path \(startDirectory)")
     }
     self.init(
       program: program.string, dataDirectory: dataDirectory, startDirectory: startDirectory,

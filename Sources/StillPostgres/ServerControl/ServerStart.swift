@@ -5,19 +5,27 @@ import SystemPackage
 extension ServerSwitch {
   /// How often a start is tried.
   private static let attempts = 2
-  /// Seconds that a server may take to come up once its start was asked for.
-  private static let patience = 120.0
+  /// See `ensureUp`.
+  public static let patience = 120.0
   /// Seconds for a server to show itself after a start that says it went well: a command may only
   /// have asked somebody else to start it.
   private static let grace = 5.0
 
+  /// Seconds for which a server has to be there when a stop may still be on its way to it.
+  private static let doubt = 2.0
+
   /// Sees to it that the server runs, whatever state it is in: it waits for one that is still
-  /// stopping, however long that takes, and starts one that is down, a second time where the first
-  /// fails. No exit status is believed, but only the proof: systemd can call a failed start a success
-  /// (`ExecStart=-` of Debian's unit).
+  /// stopping or starting, however long that takes, and starts one that is down, a second time where
+  /// the first fails. No exit status is believed, but only the proof: systemd can call a failed start
+  /// a success (`ExecStart=-` of Debian's unit).
   ///
   /// - Parameters:
   ///   - units: starts units of systemd.
+  ///   - isStopPending: a stop may still arrive: a job in systemd's queue, or an order to whoever
+  ///     looks after the server. Then the server that runs now proves nothing: the start is ordered
+  ///     all the same, which takes the stop back, and the proof has to last.
+  ///   - patience: seconds that a server may take to prove itself once it is there, or to come up
+  ///     once its start was asked for.
   ///   - notice: told of what takes long or goes wrong.
   ///   - prove: asks the server that is there; throws as long as it gives no proof. `.precondition`
   ///     means that it never will.
@@ -25,42 +33,77 @@ extension ServerSwitch {
   ///   way down.
   /// - Throws: `.postgres` with everything that helps to start the server by hand.
   public func ensureUp<Proof>(
-    units: (any ServiceUnits)?, notice: (String) -> Void, prove: (Postmaster) throws -> Proof
+    units: (any ServiceUnits)?, isStopPending: Bool = false,
+    patience: Double = ServerSwitch.patience, notice: (String) -> Void,
+    prove: (Postmaster) throws -> Proof
   ) throws -> (proof: Proof, wasDown: Bool) {
     var starts: [Start] = []
+    // A second start of a server that runs is refused by the server itself, or does nothing.
+    var recall = isStopPending && control.isUpToOthers ? start(units) : nil
     var watch = Stopwatch()
-    var isWaitingSaid = false
+    var wasDown = false
+    var proved: (process: Int32, since: Stopwatch)?
+    var said: [String] = []
+    func say(_ text: String) {
+      guard !said.contains(text) else { return }
+      said.append(text)
+      notice(text)
+    }
     while true {
+      var rest: UInt32 = 20
       switch try state() {
       case .stopping:
-        if !isWaitingSaid { notice("the server is still stopping; it is started again after that") }
-        isWaitingSaid = true
+        say("the server is still stopping; it is started again after that")
+        wasDown = true
+        proved = nil
         watch = Stopwatch()
+      case .running where isStopPending && (try? units?.unitIsChanging()) == true:
+        say("systemd is still at work on the server's unit; waiting for its end")
+        proved = nil
+        watch = Stopwatch()
+        rest = 200
       case .running(let postmaster):
         do {
           let proof = try prove(postmaster)
-          starts.last?.finish()
-          return (proof, !starts.isEmpty || isWaitingSaid)
+          if proved?.process != postmaster.processID {
+            proved = (postmaster.processID, Stopwatch())
+          }
+          if !isStopPending || (proved?.since.seconds ?? 0) >= Self.doubt {
+            (starts.last ?? recall)?.finish()
+            return (proof, wasDown)
+          }
+          rest = 200
         } catch let failure as StillError {
-          if failure.status == .precondition || watch.seconds > Self.patience {
+          proved = nil
+          if postmaster.status == "starting" {
+            // Recovery takes as long as it takes, and nobody could do better.
+            watch = Stopwatch()
+            if let start = starts.last, start.watch.seconds > Self.grace {
+              say("the server is starting; its log says how far it is")
+            }
+          } else if failure.status == .precondition || watch.seconds > patience {
             throw notUp(
               "the server is there, but does not prove itself: \(failure.message)",
               hint: "Connect to it and see what it says; if it is down: \(control.startLine)")
           }
         }
       case .down:
-        if let last = starts.last {
-          guard try last.isOver(units) else { break }
+        wasDown = true
+        proved = nil
+        if let last = starts.last ?? recall {
+          if units?.isGone == true { say("the broker has died; its sentinel starts the server") }
+          guard try last.isOver(units, patience) else { break }
           let reason = "the server could not be started again: \(last.failure)"
-          if starts.count == Self.attempts {
+          if starts.count == Self.attempts || units?.isGone == true {
             throw notUp(reason, hint: "Start it by hand: \(control.startLine)")
           }
-          notice("\(reason); trying once more")
+          if !starts.isEmpty { notice("\(reason); trying once more") }
+          recall = nil
         }
         watch = Stopwatch()
-        starts.append(try start(units))
+        starts.append(start(units))
       }
-      Clock.sleep(milliseconds: 20)
+      Clock.sleep(milliseconds: rest)
     }
   }
 
@@ -73,9 +116,10 @@ extension ServerSwitch {
     let watch = Stopwatch()
 
     /// Whether nothing more is to be expected of it, with the server still down.
-    func isOver(_ units: (any ServiceUnits)?) throws -> Bool {
-      if trouble != nil { return true }
-      if watch.seconds > ServerSwitch.patience {
+    func isOver(_ units: (any ServiceUnits)?, _ patience: Double) throws -> Bool {
+      // Of a broker that has died its sentinel does the work.
+      if trouble != nil { return units?.isGone != true || watch.seconds > patience }
+      if watch.seconds > patience {
         errand?.end()
         return true
       }
@@ -95,7 +139,7 @@ extension ServerSwitch {
     func finish() { errand?.wait(atMost: ServerSwitch.patience) }
   }
 
-  private func start(_ units: (any ServiceUnits)?) throws -> Start {
+  private func start(_ units: (any ServiceUnits)?) -> Start {
     do {
       if case .unit = control {
         guard let units else { throw noUnits() }

@@ -12,6 +12,8 @@ public struct ServerSwitch: Sendable, Codable {
   let environment: [String: String]
   /// Where the server writes what it has to say when a start fails; nil where that cannot be found.
   let log: String?
+  /// Units that systemd stops together with the server's, and that are started again after it.
+  public var dependants: [String] = []
 
   /// How the server is doing, by its lock file and its process.
   enum State {
