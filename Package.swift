@@ -32,6 +32,7 @@ let package = Package(
     .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
     .systemLibrary(name: "CLVM2", providers: [.apt(["liblvm2-dev"])]),
     .systemLibrary(name: "CDeviceMapper", providers: [.apt(["libdevmapper-dev"])]),
+    .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CDeflate", providers: [.apt(["libdeflate-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -57,7 +58,7 @@ let package = Package(
     .target(
       name: "StillArchive",
       dependencies: [
-        "StillModel", "StillSystem", "CZstd", "CDeflate", "CZlib", "CCrypto", "CStill",
+        "StillModel", "StillSystem", "CZstd", "CLZ4", "CDeflate", "CZlib", "CCrypto", "CStill",
       ],
       swiftSettings: rules),
     .target(

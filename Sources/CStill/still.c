@@ -211,3 +211,7 @@ int still_devices(int folder, const char *name, unsigned int file_system[2],
 
 unsigned int still_major(dev_t device) { return major(device); }
 unsigned int still_minor(dev_t device) { return minor(device); }
+
+void still_start_writing(int descriptor, int64_t offset, int64_t count) {
+  sync_file_range(descriptor, offset, count, SYNC_FILE_RANGE_WRITE);
+}

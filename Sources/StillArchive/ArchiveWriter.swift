@@ -35,8 +35,6 @@ public final class ArchiveWriter {
 
   /// The archive's file, its suffix included.
   public let fileName: FilePath
-  /// The files of the backup so far, for the manifest.
-  public private(set) var manifest: [ManifestFile] = []
   /// What the trees so far held that is not in the archive.
   public private(set) var remarks: [WalkRemarks] = []
   /// The files so far that have pages without the checksums that stand in them.
@@ -45,32 +43,39 @@ public final class ArchiveWriter {
   private let folder: OpenFolder
   private let file: OpenFile
   private let tar: TarWriter
+  private let checksum: ChecksumAlgorithm
+  private let list: (ManifestFile) throws -> Void
+  private var underway = FilesUnderway()
   private let names: AccountNames
   private let times: Times
   private let cancellation: Cancellation?
   private let beginning = ContinuousClock.now
   private var files: UInt64 = 0
 
-  /// Makes the file `named` with `.tar` and the compression's suffix; `workers` threads compress,
-  /// and `progress` is called with every number of bytes read, so it has to be cheap.
+  /// Makes the file `named` with `.tar` and the compression's suffix; `workers` threads read, check
+  /// and compress. `progress` is called with every number of bytes read, so it has to be cheap;
+  /// `list` with every file that belongs into the manifest, in the order of the archive.
   ///
   /// - Throws: also when a file of that name is there.
   public init(
     named name: String, in folder: OpenFolder, compression: Compression, workers: Int,
     checksum: ChecksumAlgorithm, names: AccountNames = AccountNames(),
     times: Times = .nanoseconds,
-    cancellation: Cancellation? = nil, progress: @escaping (UInt64) -> Void = { _ in }
+    cancellation: Cancellation? = nil, progress: @escaping (UInt64) -> Void = { _ in },
+    list: @escaping (ManifestFile) throws -> Void = { _ in }
   ) throws {
     self.folder = folder
     self.names = names
     self.times = times
+    self.checksum = checksum
     self.cancellation = cancellation
+    self.list = list
     fileName = FilePath(name + ".tar" + compression.fileSuffix)
     file = try folder.file(fileName, .create(permissions: 0o600))
     tar = try TarWriter(
-      CompressionPipeline(
-        output: file, compression: compression, workers: workers, cancellation: cancellation),
-      checksum: checksum, progress: progress)
+      CopyPipeline(
+        output: file, compression: compression, workers: workers, checksum: checksum,
+        cancellation: cancellation), progress: progress)
   }
 
   /// Adds everything of a tree that belongs into a backup.
@@ -84,12 +89,13 @@ public final class ArchiveWriter {
   }
 
   /// Adds a file under a name; `inManifest` is where the manifest lists it, nil for WAL and other
-  /// files that it does not list. `inspect` gets to see every byte on the way.
+  /// files that it does not list. `inspect` gets to see every byte on the way, in their order, before
+  /// this returns.
   public func add(
     _ source: OpenFile, as path: FilePath, inManifest: FilePath? = nil,
     inspect: ((UnsafeRawBufferPointer) -> Void)? = nil
   ) throws {
-    try add(source, as: path, inManifest: inManifest, ifChanged: .refuse, inspect)
+    try add(source, as: path, inManifest: inManifest, isFrozen: true, inspect: inspect)
   }
 
   /// Adds a file from memory, such as `backup_label`. It belongs to the owner of what `like` is of,
@@ -105,7 +111,9 @@ public final class ArchiveWriter {
       complete(&member)
     }
     let sum = try tar.add(member, content: content)
-    note(inManifest, UInt64(content.count), modified, sum)
+    files += 1
+    underway.add(inManifest, size: UInt64(content.count), modified: modified, sum)
+    try settle()
   }
 
   /// Adds an empty folder.
@@ -118,6 +126,8 @@ public final class ArchiveWriter {
   /// Ends the archive and puts it, and its name, on the disk.
   public func finish() throws -> ArchiveSummary {
     let written = try tar.finish()
+    try settle()
+    guard underway.isEmpty else { throw StillError(.failed, "\(fileName) lacks checksums") }
     try file.close()
     try folder.sync()
     let elapsed = (ContinuousClock.now - beginning).components
@@ -155,24 +165,25 @@ public final class ArchiveWriter {
         try add(
           content, as: path, mode: metadata.mode, like: metadata,
           modified: metadata.modifiedSeconds, inManifest: listed)
+        try source.close()
       } else {
-        let inspector = listed.flatMap { tree.pageCheck?.inspector(of: $0, source) }
-        try add(
-          source, as: path, inManifest: listed, ifChanged: tree.isFrozen ? .refuse : .fit,
-          inspector.map { $0.take })
-        if let listed, let inspector, !(inspector.bad.isEmpty && inspector.changed.isEmpty) {
-          checkedPages.append(
-            CheckedPages(
-              file: listed.string, bad: inspector.bad, changed: inspector.changed))
+        let inspector = listed.flatMap {
+          tree.pageCheck?.inspector(of: $0) { room, offset in
+            // A live file that has gone meanwhile needs no page.
+            try entry.open(isFrozen: tree.isFrozen)?.readFully(into: room, at: offset) ?? 0
+          }
         }
+        try add(
+          source, as: path, inManifest: listed, isFrozen: tree.isFrozen,
+          isReadOnce: tree.isReadOnce, inspector)
       }
-      try source.close()
     }
   }
 
   private func add(
-    _ source: OpenFile, as path: FilePath, inManifest: FilePath?,
-    ifChanged changes: TarWriter.ChangingFiles, _ inspect: ((UnsafeRawBufferPointer) -> Void)?
+    _ source: OpenFile, as path: FilePath, inManifest: FilePath?, isFrozen: Bool,
+    isReadOnce: Bool = false, _ inspector: PageInspector? = nil,
+    inspect: ((UnsafeRawBufferPointer) -> Void)? = nil
   ) throws {
     // Of the open file, not of the name: a live one may have been replaced meanwhile.
     let metadata = try source.metadata()
@@ -181,17 +192,18 @@ public final class ArchiveWriter {
     member.attributes = try source.extendedAttributes()
     member.accessList = try AccessLists.access(
       of: source.descriptor, shown: source.path.string)
-    let sum = try tar.add(member, from: source, ifChanged: changes, inspect: inspect)
-    note(inManifest, member.size, member.modifiedSeconds, sum)
+    let copied = CopiedFile(
+      source, size: member.size, ifChanged: isFrozen ? .refuse : .fit, checksum: checksum,
+      isReadOnce: isReadOnce, inspector, inspect: inspect)
+    try tar.add(member, copied)
+    files += 1
+    underway.add(inManifest, modified: member.modifiedSeconds, copied)
+    try settle()
   }
 
-  private func note(_ path: FilePath?, _ size: UInt64, _ modified: Int64, _ checksum: Checksum) {
-    files += 1
-    guard let path else { return }
-    manifest.append(
-      ManifestFile(
-        path: path, size: size, modified: CalendarTime(secondsSince1970: modified),
-        checksum: checksum))
+  /// Lists the files that have come through.
+  private func settle() throws {
+    try underway.settle(list: list, pages: { checkedPages.append($0) })
   }
 
   private func complete(_ member: inout TarMember) {

@@ -1,5 +1,6 @@
 import StillModel
 import StillSystem
+import Synchronization
 import SystemPackage
 
 /// What was unpacked, and what of it could not be made as it was.
@@ -28,9 +29,13 @@ public struct UnpackOptions {
   public var skipped: Set<FilePath> = []
   /// Files that are checked like all others, but not made.
   public var leftOut: Set<FilePath> = []
+  /// A file that gets its name only when everything else is on the disk.
+  public var last: FilePath?
   public var cancellation: Cancellation?
-  /// Called with every number of bytes of content; it has to be cheap.
-  public var progress: (UInt64) -> Void = { _ in }
+  /// Called with every number of bytes of content, by several threads; it has to be cheap.
+  public var progress: @Sendable (UInt64) -> Void = { _ in }
+  /// Threads that do the work.
+  public var workers = 2
   public var names = AccountNames()
 
   public init(expected: ExpectedFiles? = nil) { self.expected = expected }
@@ -48,7 +53,8 @@ public func unpack(
   archive: OpenFile, into folder: OpenFolder, _ options: UnpackOptions = UnpackOptions()
 ) throws -> UnpackSummary {
   let unpacker = Unpacker(archive: archive.path, into: folder, options)
-  try TarReader(archive, cancellation: options.cancellation).read(into: unpacker)
+  try TarReader(archive, workers: options.workers, cancellation: options.cancellation)
+    .read(into: unpacker)
   return try unpacker.finish()
 }
 
@@ -56,105 +62,132 @@ private final class Unpacker: TarSink {
   private let archive: FilePath
   private let root: OpenFolder
   private let options: UnpackOptions
+  private let work: UnpackWork
   private var summary = UnpackSummary()
-  private var missing: Set<FilePath>
   private var folders: [(path: FilePath, member: TarMember)] = []
+  private var hardLinks: [(path: FilePath, target: FilePath, expected: ManifestFile?)] = []
   /// The folder of the last member; members of one folder mostly stand together.
   private var parent: (path: FilePath, folder: OpenFolder)
-  private let restorer: AttributeRestorer
-
-  private var file: OpenFile?
-  private var member: TarMember?
-  private var path = FilePath("")
-  private var check: FileCheck?
 
   init(archive: FilePath, into root: OpenFolder, _ options: UnpackOptions) {
     self.archive = archive
     self.root = root
     self.options = options
     parent = (FilePath(""), root)
-    missing = Set(options.expected?.files.keys.map { $0 } ?? [])
-    restorer = AttributeRestorer(names: options.names)
+    work = UnpackWork(archive: archive, options)
   }
 
-  func begin(_ member: TarMember) throws {
-    self.member = member
-    path = try member.safePath(archive)
-    if options.skipped.contains(where: path.starts(with:)), member.kind == .folder { return }
+  func begin(_ member: TarMember) throws -> ArchivedFile? {
+    let path = try member.safePath(archive)
+    if options.skipped.contains(where: path.starts(with:)), member.kind == .folder { return nil }
     switch member.kind {
     case .folder:
-      try makeFolder()
+      try makeFolder(path)
       folders.append((path, member))
       summary.folders += 1
-    case .file: try beginFile(member)
+    case .file:
+      let expected = try expect(path)
+      if options.leftOut.contains(path) {
+        return ArchivedFile(size: member.size, expected, to: UnpackedFile(path, member, nil, work))
+      }
+      let (folder, name) = try place(path)
+      let first = path == options.last ? name.waitingName : name
+      return ArchivedFile(
+        size: member.size, expected, to: UnpackedFile(path, member, (folder, first), work))
     case .link(let target):
-      let (folder, name) = try place()
+      let (folder, name) = try place(path)
       try folder.makeLink(name, to: options.linkTargets[path] ?? target)
-      try restorer.restoreLink(member, name, in: folder, &summary)
+      try work.restorer.restoreLink(member, name, in: folder, &summary)
       summary.links += 1
-    case .hardLink, .other:
+    case .hardLink(let target):
+      var other = member
+      other.path = FilePath(bytes: target)
+      try addHardLink(path, to: try other.safePath(archive))
+    case .other:
       throw StillError(
-        .copying, "\(archive) holds \(path), which is not a file, a folder or a symbolic link",
+        .copying, "\(archive) holds \(path), which is not a file, a folder or a link",
         hint: "pgstill writes nothing else; unpack this archive with tar.")
     }
-  }
-
-  func data(_ bytes: UnsafeRawBufferPointer) throws {
-    try file?.writeAll(bytes)
-    check?.update(bytes)
-    summary.bytes += UInt64(bytes.count)
-    options.progress(UInt64(bytes.count))
-  }
-
-  func end() throws {
-    guard let member, member.kind == .file else { return }
-    if let fault = check?.finish() {
-      throw StillError(
-        .copying, "\(path) in \(archive) is not what was backed up: \(fault)",
-        hint: "Restore from another backup; pgstill verify names every bad file of this one.")
-    }
-    guard let file else { return }
-    self.file = nil
-    try restorer.restore(member, file, &summary)
-    try file.close()
-    summary.files += 1
+    return nil
   }
 
   /// Gives folders their attributes, the inner ones first: what is made in a folder changes its
   /// time, and a folder may forbid writing in it.
   func finish() throws -> UnpackSummary {
-    if let first = missing.min(by: { $0.string < $1.string }) {
+    let missing = try options.expected?.rest() ?? []
+    if let first = missing.first {
       let others = missing.count > 1 ? " and \(missing.count - 1) more" : ""
       throw StillError(
         .copying, "\(archive) lacks \(first)\(others), which the manifest lists",
         hint: "Restore from another backup; pgstill verify names every missing file.")
     }
+    for (path, target, expected) in hardLinks { try makeHardLink(path, to: target, expected) }
+    try nameLast()
+    summary.add(work.summary)
     for (path, member) in folders.reversed() {
       let folder = try root.folder(path)
-      try restorer.restore(member, folder, &summary)
+      try work.restorer.restore(member, folder, &summary)
       if !path.isEmpty { folder.close() }
     }
     try root.syncFileSystem()
     return summary
   }
 
-  private func beginFile(_ member: TarMember) throws {
-    if let expected = options.expected {
-      guard let listed = expected.files[path], missing.remove(path) != nil else {
-        throw StillError(
-          .copying, "\(archive) holds \(path), which the manifest does not list, or holds it twice",
-          hint: "Archive and manifest do not belong together, or one of them was changed.")
-      }
-      check = try FileCheck(listed)
-    }
-    if options.leftOut.contains(path) { return }
-    let (folder, name) = try place()
-    file = try folder.file(name, .create(permissions: 0o600))
+  private func nameLast() throws {
+    guard let last = options.last else { return }
+    let (folder, name) = try place(last)
+    guard try folder.metadataIfPresent(of: name.waitingName) != nil else { return }
+    try root.syncFileSystem()
+    try folder.rename(name.waitingName, to: name)
   }
 
-  private func makeFolder() throws {
+  /// What the manifest says of a file; nil where there is none.
+  private func expect(_ path: FilePath) throws -> ManifestFile? {
+    guard let expected = options.expected else { return nil }
+    guard let listed = try expected.take(path) else {
+      throw StillError(
+        .copying, "\(archive) holds \(path), which the manifest does not list, or holds it twice",
+        hint: "Archive and manifest do not belong together, or one of them was changed.")
+    }
+    return listed
+  }
+
+  /// Another name for a file of the archive. That is there only when the threads are done.
+  private func addHardLink(_ path: FilePath, to target: FilePath) throws {
+    hardLinks.append((path, target, try expect(path)))
+  }
+
+  private func makeHardLink(
+    _ path: FilePath, to target: FilePath, _ expected: ManifestFile?
+  ) throws {
+    let (folder, name) = try place(target)
+    let (newFolder, newName) = try place(path)
+    try folder.makeHardLink(of: name, in: newFolder, newName)
+    if let expected { try requireContent(of: newFolder.file(newName), path, expected) }
+    summary.files += 1
+  }
+
+  private func requireContent(
+    of file: OpenFile, _ path: FilePath, _ expected: ManifestFile
+  ) throws {
+    let checksum = try RunningChecksum(expected.checksum.algorithm)
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+    defer { buffer.deallocate() }
+    var size: UInt64 = 0
+    while true {
+      let count = try file.readSome(into: buffer)
+      if count == 0 { break }
+      checksum.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+      size += UInt64(count)
+    }
+    guard size == expected.size, checksum.finish() == expected.checksum else {
+      throw work.isNotWhatItWas(path, "it is a link to a file with other content")
+    }
+  }
+
+  private func makeFolder(_ path: FilePath) throws {
     guard !path.isEmpty else { return }
-    let (folder, name) = try place()
+    let (folder, name) = try place(path)
     if try folder.metadataIfPresent(of: name)?.kind != .folder {
       try folder.makeFolder(name, permissions: 0o700)
     }
@@ -162,7 +195,7 @@ private final class Unpacker: TarSink {
 
   /// The open folder to make `path` in, and the name there. Folders that the archive has no member
   /// for are made.
-  private func place() throws -> (OpenFolder, FilePath) {
+  private func place(_ path: FilePath) throws -> (OpenFolder, FilePath) {
     guard let last = path.lastComponent else {
       throw StillError(.copying, "\(archive) holds a file without a name")
     }
@@ -179,5 +212,96 @@ private final class Unpacker: TarSink {
       parent = (above, folder)
     }
     return (parent.folder, FilePath(root: nil, [last]))
+  }
+}
+
+/// What the threads of one unpacking share.
+private final class UnpackWork: Sendable {
+  let archive: FilePath
+  let restorer: AttributeRestorer
+  let progress: @Sendable (UInt64) -> Void
+  private let state = Mutex(UnpackSummary())
+
+  init(archive: FilePath, _ options: UnpackOptions) {
+    self.archive = archive
+    restorer = AttributeRestorer(names: options.names)
+    progress = options.progress
+  }
+
+  var summary: UnpackSummary { state.withLock { $0 } }
+
+  func ended(_ part: UnpackSummary) { state.withLock { $0.add(part) } }
+
+  func isNotWhatItWas(_ path: FilePath, _ fault: String) -> StillError {
+    StillError(
+      .copying, "\(path) in \(archive) is not what was backed up: \(fault)",
+      hint: "Restore from another backup; pgstill verify names every bad file of this one.")
+  }
+}
+
+/// A file that is made.
+private final class UnpackedFile: ContentSink {
+  /// A piece of this size is worth telling the disk at once.
+  private static let largePiece = 1 << 20
+
+  private let path: FilePath
+  private let member: TarMember
+  /// Nil for a file that is checked only.
+  private let place: (folder: OpenFolder, name: FilePath)?
+  private let work: UnpackWork
+  private let file = Mutex<OpenFile?>(nil)
+
+  init(
+    _ path: FilePath, _ member: TarMember, _ place: (folder: OpenFolder, name: FilePath)?,
+    _ work: UnpackWork
+  ) {
+    self.path = path
+    self.member = member
+    self.place = place
+    self.work = work
+  }
+
+  func put(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws {
+    guard let file = try open() else { return }
+    try file.writeAll(bytes, at: offset)
+    if bytes.count >= UnpackedFile.largePiece { file.startWriting(offset, bytes.count) }
+    work.progress(UInt64(bytes.count))
+  }
+
+  func end(_ fault: String?) throws {
+    if let fault { throw work.isNotWhatItWas(path, fault) }
+    guard let file = try open() else { return }
+    var part = UnpackSummary()
+    try work.restorer.restore(member, file, &part)
+    try file.close()
+    part.files = 1
+    part.bytes = member.size
+    work.ended(part)
+  }
+
+  /// Made by whoever comes first with a piece.
+  private func open() throws -> OpenFile? {
+    guard let place else { return nil }
+    return try file.withLock { file in
+      let opened = try file ?? place.folder.file(place.name, .create(permissions: 0o600))
+      file = opened
+      return opened
+    }
+  }
+}
+
+extension FilePath {
+  /// What the last file is called as long as others are missing.
+  fileprivate var waitingName: FilePath { FilePath(string + ".unpacking") }
+}
+
+extension UnpackSummary {
+  fileprivate mutating func add(_ other: UnpackSummary) {
+    files += other.files
+    folders += other.folders
+    links += other.links
+    bytes += other.bytes
+    ownersNotKept += other.ownersNotKept
+    attributesNotKept += other.attributesNotKept
   }
 }

@@ -1,5 +1,6 @@
 import StillModel
 import StillSystem
+import Synchronization
 import SystemPackage
 
 /// What is wrong with one archive of a backup.
@@ -36,17 +37,20 @@ public struct VerifyFindings: Equatable, Sendable {
 ///
 /// - Throws: only for a cancellation or a file that cannot be read; what is wrong with the archive
 ///   is in the findings.
+///
+/// `workers` threads do it; `progress` is called by them, and has to be cheap.
 public func verify(
-  archive: OpenFile, against expected: ExpectedFiles?, cancellation: Cancellation? = nil,
-  progress: @escaping (UInt64) -> Void = { _ in }
+  archive: OpenFile, against expected: ExpectedFiles?, workers: Int = 2,
+  cancellation: Cancellation? = nil,
+  progress: @escaping @Sendable (UInt64) -> Void = { _ in }
 ) throws -> VerifyFindings {
   let verifier = Verifier(archive: archive.path, expected, progress)
   do {
-    try TarReader(archive, cancellation: cancellation).read(into: verifier)
+    try TarReader(archive, workers: workers, cancellation: cancellation).read(into: verifier)
   } catch let error as StillError where error.status == .copying && !isOrder(cancellation) {
-    return verifier.finish(damage: error)
+    return try verifier.finish(damage: error)
   }
-  return verifier.finish(damage: nil)
+  return try verifier.finish(damage: nil)
 }
 
 /// Whether the reason to stop came from outside; it may have the status of a damaged archive.
@@ -55,76 +59,121 @@ private func isOrder(_ cancellation: Cancellation?) -> Bool { cancellation?.isCa
 private final class Verifier: TarSink {
   private let archive: FilePath
   private let expected: ExpectedFiles?
-  private let progress: (UInt64) -> Void
-  private var findings = VerifyFindings()
-  private var unseen: Set<FilePath>
-  private var path = FilePath("")
-  private var check: FileCheck?
-  private var isGoodSoFar = false
-  private var isWithinFile = false
+  private let results: Results
+  private var extra: [FilePath] = []
+  private var count = 0
 
-  init(archive: FilePath, _ expected: ExpectedFiles?, _ progress: @escaping (UInt64) -> Void) {
+  init(
+    archive: FilePath, _ expected: ExpectedFiles?,
+    _ progress: @escaping @Sendable (UInt64) -> Void
+  ) {
     self.archive = archive
     self.expected = expected
-    self.progress = progress
-    unseen = Set(expected?.files.keys.map { $0 } ?? [])
+    results = Results(progress)
   }
 
-  func begin(_ member: TarMember) throws {
-    check = nil
-    isGoodSoFar = false
-    isWithinFile = false
-    guard let safe = try? member.safePath(archive) else {
-      findings.extra.append(member.path)
-      return
+  func begin(_ member: TarMember) throws -> ArchivedFile? {
+    guard let path = try? member.safePath(archive) else {
+      extra.append(member.path)
+      return nil
     }
-    path = safe
     switch member.kind {
-    case .folder, .link: return
-    case .hardLink, .other: findings.extra.append(path)
-    case .file:
-      isWithinFile = true
-      try beginFile()
+    case .folder, .link: return nil
+    case .hardLink, .other:
+      extra.append(path)
+      return nil
+    case .file: break
     }
-  }
-
-  func data(_ bytes: UnsafeRawBufferPointer) throws {
-    check?.update(bytes)
-    findings.bytes += UInt64(bytes.count)
-    progress(UInt64(bytes.count))
-  }
-
-  func end() throws {
-    isWithinFile = false
-    if let fault = check?.finish() {
-      findings.bad.append(.init(path: path, fault: fault))
-    } else if isGoodSoFar {
-      findings.goodFiles += 1
+    var listed: ManifestFile?
+    if let expected {
+      listed = try expected.take(path)
+      if listed == nil { extra.append(path) }
     }
+    count += 1
+    let isJudged = expected == nil || listed != nil
+    return ArchivedFile(
+      size: member.size, listed, to: ReadFile(path, number: count, isJudged: isJudged, results))
   }
 
-  func finish(damage: StillError?) -> VerifyFindings {
-    let rest = unseen.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+  func finish(damage: StillError?) throws -> VerifyFindings {
+    var findings = results.findings
+    findings.extra = extra
+    let rest = try expected?.rest() ?? []
     if let damage {
       findings.damage = damage
-      findings.unread = (isWithinFile ? [path] : []) + rest
+      findings.unread += rest
     } else {
       findings.missing = rest
     }
     return findings
   }
 
-  private func beginFile() throws {
-    guard let expected else {
-      isGoodSoFar = true
-      return
+  /// What the threads find.
+  final class Results: Sendable {
+    private struct State {
+      var bad: [(number: Int, file: VerifyFindings.BadFile)] = []
+      var unfinished: [Int: FilePath] = [:]
+      var goodFiles: UInt64 = 0
+      var bytes: UInt64 = 0
     }
-    guard let listed = expected.files[path], unseen.contains(path) else {
-      findings.extra.append(path)
-      return
+
+    private let state = Mutex(State())
+    private let progress: @Sendable (UInt64) -> Void
+
+    init(_ progress: @escaping @Sendable (UInt64) -> Void) { self.progress = progress }
+
+    func began(_ file: FilePath, _ number: Int) {
+      state.withLock { $0.unfinished[number] = file }
     }
-    unseen.remove(path)
-    check = try FileCheck(listed)
-    isGoodSoFar = true
+
+    func read(_ count: Int) {
+      state.withLock { $0.bytes += UInt64(count) }
+      progress(UInt64(count))
+    }
+
+    func ended(_ path: FilePath, _ number: Int, isJudged: Bool, _ fault: String?) {
+      state.withLock { state in
+        state.unfinished[number] = nil
+        if let fault {
+          state.bad.append((number, .init(path: path, fault: fault)))
+        } else if isJudged {
+          state.goodFiles += 1
+        }
+      }
+    }
+
+    /// In the order of the archive.
+    var findings: VerifyFindings {
+      state.withLock { state in
+        var findings = VerifyFindings()
+        findings.bad = state.bad.sorted { $0.number < $1.number }.map(\.file)
+        findings.unread = state.unfinished.sorted { $0.key < $1.key }.map(\.value)
+        findings.goodFiles = state.goodFiles
+        findings.bytes = state.bytes
+        return findings
+      }
+    }
+  }
+}
+
+/// A file that is only read.
+private final class ReadFile: ContentSink {
+  private let path: FilePath
+  private let number: Int
+  private let isJudged: Bool
+  private let results: Verifier.Results
+
+  init(_ path: FilePath, number: Int, isJudged: Bool, _ results: Verifier.Results) {
+    self.path = path
+    self.number = number
+    self.isJudged = isJudged
+    self.results = results
+    results.began(path, number)
+  }
+
+  func put(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) { results.read(bytes.count) }
+
+  func end(_ fault: String?) {
+    results.ended(path, number, isJudged: isJudged, fault)
   }
 }

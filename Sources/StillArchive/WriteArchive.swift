@@ -12,12 +12,12 @@ public func writeArchive(
   times: ArchiveWriter.Times = .nanoseconds, cancellation: Cancellation? = nil,
   progress: @escaping (UInt64) -> Void = { _ in }
 ) throws -> (summary: ArchiveSummary, remarks: WalkRemarks) {
+  var listed: [ManifestFile] = []
   let writer = try ArchiveWriter(
     named: name, in: folder, compression: compression, workers: workers, checksum: checksum,
-    times: times,
-    cancellation: cancellation, progress: progress)
+    times: times, cancellation: cancellation, progress: progress, list: { listed.append($0) })
   let remarks = try writer.add(tree)
   let summary = try writer.finish()
-  manifest += writer.manifest
+  manifest += listed
   return (summary, remarks)
 }

@@ -27,8 +27,20 @@ struct BackupOptions: ParsableArguments {
         + "can be had, else online.", valueName: "mode"))
   var consistency = ConsistencyChoice.auto
 
-  @Option(help: "zstd[:1-19], gzip[:1-12] or none.")
+  @Option(help: "zstd[:1-19], gzip[:1-12], lz4 or none.")
   var compress = Compression.standard
+
+  @Option(
+    help: ArgumentHelp(
+      "The checksum of every file in the manifest: sha256, crc32c (faster; finds accidents, not "
+        + "intent) or none.", valueName: "kind"))
+  var manifestChecksums = ManifestChecksums.sha256
+
+  @Flag(
+    help: ArgumentHelp(
+      "Fail where a page does not have its checksum. Without it such pages are copied as they are, "
+        + "named, and the exit status is 3."))
+  var strictPages = false
 
   @Option(
     help: ArgumentHelp(
@@ -55,8 +67,7 @@ struct BackupOptions: ParsableArguments {
       "For --consistency online: read the live files, also where volumes could be frozen."))
   var noSnapshots = false
 
-  @Option(name: [.short, .long], help: "Threads that compress (default: one for each core).")
-  var jobs: Int?
+  @OptionGroup var jobs: JobsOptions
 
   @Option(
     help: ArgumentHelp("Read no more than so much in a second (50M).", valueName: "size"))
@@ -109,7 +120,6 @@ struct BackupOptions: ParsableArguments {
     guard (1...86400).contains(stopTimeout) else {
       throw ValidationError("--stop-timeout wants 1 to 86400 seconds.")
     }
-    if let jobs, !(1...256).contains(jobs) { throw ValidationError("--jobs wants 1 to 256.") }
     if let rateLimit, rateLimit.bytes == 0 { throw ValidationError("--rate-limit wants a size.") }
     guard (50...95).contains(extendAt.percent) else {
       throw ValidationError("--extend-at wants 50% to 95%.")
@@ -122,10 +132,12 @@ struct BackupOptions: ParsableArguments {
   func request() throws -> BackupRequest {
     var request = BackupRequest(
       dataDirectory: try cluster.path(), repository: try FilePath(repo).absolute(),
-      workers: jobs ?? Processors.count)
+      workers: jobs.count)
     request.cluster = name
     request.consistency = consistency.mode
     request.compression = compress
+    request.manifestChecksum = manifestChecksums.algorithm
+    request.wantsGoodPages = strictPages
     request.snapshotSize = snapshotSize
     request.extending = ExtensionPolicy(
       threshold: Double(extendAt.percent) / 100, keptFree: keepFree.bytes)
@@ -139,6 +151,19 @@ struct BackupOptions: ParsableArguments {
       request.serverCommands = ServerCommands(stop: stopCommand, start: startCommand)
     }
     return request
+  }
+}
+
+/// `--manifest-checksums`
+enum ManifestChecksums: String, CaseIterable, ExpressibleByArgument {
+  case sha256, crc32c, none
+
+  var algorithm: ChecksumAlgorithm {
+    switch self {
+    case .sha256: .sha256
+    case .crc32c: .crc32c
+    case .none: .none
+    }
   }
 }
 

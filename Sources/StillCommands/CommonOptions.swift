@@ -53,6 +53,19 @@ struct RepositoryOptions: ParsableArguments {
   }
 }
 
+struct JobsOptions: ParsableArguments {
+  @Option(
+    name: [.short, .long], help: "Threads that do the work on content (default: one for each core)."
+  )
+  var jobs: Int?
+
+  var count: Int { jobs ?? Processors.count }
+
+  func validate() throws {
+    if let jobs, !(1...256).contains(jobs) { throw ValidationError("--jobs wants 1 to 256.") }
+  }
+}
+
 struct DataDirectoryOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(

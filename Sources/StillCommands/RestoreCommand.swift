@@ -31,13 +31,16 @@ struct RestoreCommand: ParsableCommand {
       valueName: "dir"))
   var configDir: String?
 
+  @OptionGroup var jobs: JobsOptions
+
   @Flag(help: "Print the plan and stop; nothing is changed.")
   var dryRun = false
 
   @OptionGroup var output: OutputOptions
 
   func run() throws {
-    var request = RestoreRequest(target: try FilePath(target).absolute())
+    var request = RestoreRequest(
+      target: try FilePath(target).absolute(), workers: jobs.count)
     request.tablespaceMapping = try tablespaceMapping.map {
       (FilePath($0.old), try FilePath($0.new).absolute())
     }

@@ -13,6 +13,7 @@ struct VerifyCommand: ParsableCommand {
   var all = false
 
   @OptionGroup var repository: RepositoryOptions
+  @OptionGroup var jobs: JobsOptions
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
@@ -28,7 +29,7 @@ struct VerifyCommand: ParsableCommand {
     let observer = output.observer()
     defer { observer.end() }
     let results = try Interruption.watch { cancellation in
-      try backups.map { try verify($0, observer, cancellation) }
+      try backups.map { try verify($0, workers: jobs.count, observer, cancellation) }
     }
     observer.end()
     try output.show(VerifyDocument(backups: results))

@@ -106,10 +106,9 @@ public struct BackupFolder {
   /// The manifest that was written with `record`, and no other.
   ///
   /// - Throws: `.copying` where it was changed or belongs to another backup.
-  func manifest(of record: BackupRecord) throws -> BackupManifest {
-    let manifest = try BackupManifest.read(from: folder.file(BackupFolder.manifestName))
-    let found = try FileDigest.sha256(of: folder.file(BackupFolder.manifestName))
-    guard found == record.manifestSHA256 else {
+  func manifest(of record: BackupRecord) throws -> ManifestReader {
+    let manifest = try ManifestReader(folder.file(BackupFolder.manifestName))
+    guard manifest.digest.description == record.manifestSHA256 else {
       throw StillError(
         .copying, "\(path.appending("backup_manifest")) is not the one of this backup",
         hint: "Use another backup, or bring this file back from a copy of the repository.")

@@ -22,6 +22,9 @@ struct ClusterSource {
     return try OpenFolder.open(FilePath(location.path))
   }
 
+  /// Whether nobody but this run reads this folder: it is on a snapshot.
+  func isReadOnce(_ location: Location) -> Bool { frozen?.holds(location) == true }
+
   /// Whether nothing in this folder can change or vanish while it is read.
   func isStill(_ location: Location) -> Bool {
     isStill || frozen?.holds(location) == true

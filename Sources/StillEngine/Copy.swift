@@ -31,13 +31,21 @@ func copy(
   if let online = source.online {
     return try online.copy(source, of: cluster, plan, request, into: partial, run)
   }
-  let archives = ArchiveSet(folder: partial, request, run)
+  let archives = try ArchiveSet(folder: partial, of: cluster, request, run)
   let data = try DataDirectory.inspect(source.folder(plan.layout.dataDirectory))
   try requireSameCluster(data, cluster)
   try requireSameTablespaces(data, plan.layout)
   let walFolder = try source.folder(plan.layout.wal)
   let wal = try FrozenWAL.examine(walFolder, data.control, flushed: source.flushed)
-  let trees = try sourceTrees(data, source, plan.layout)
+  var trees = try sourceTrees(data, source, plan.layout)
+  if cluster.facts.hasDataChecksums {
+    // Of a stopped server every page is whole; after a power cut those are that were not written to
+    // since the checkpoint which recovery begins at.
+    let start = source.server == nil ? data.control.redo : LSN(.max)
+    for index in trees.indices {
+      trees[index].tree.pageCheck = PageCheck(start: start, data.control)
+    }
+  }
   run.observer.expects(
     bytes: try trees.reduce(0) { try $0 + contentSize(of: $1.tree, run.cancellation) }
       + UInt64(wal.segments.count) * UInt64(cluster.facts.walSegmentSize))
@@ -49,19 +57,17 @@ func copy(
     let walk = try archive.add(log, in: walFolder) { try $1(walFolder.file($0.path)) }
     try requireNoNewTablespace(walk, "just before the freeze")
   }
+  let badPages = try archives.judgePages(before: LSN(.max))
   var missing = archives.missing
   if !plan.configuration.isEmpty {
     try archives.write("config") { archive in
       missing += try addConfiguration(plan.configuration, to: archive)
     }
   }
-  let manifest = BackupManifest(
-    systemIdentifier: data.majorVersion >= 17 ? data.control.systemIdentifier : nil,
-    files: archives.manifest,
-    walRanges: wal.manifestRanges(
+  let manifestSHA256 = try archives.endManifest(
+    wal.manifestRanges(
       flushed: source.flushed, minimumRecoveryPoint: data.control.minimumRecoveryPoint
     ).map { WALRange(timeline: $0.timeline, start: $0.start, end: $0.end) })
-  let manifestSHA256 = try archives.writeManifest(manifest)
 
   // After an overflow a snapshot may still show what is in the page cache, so only its state after
   // the last byte was read says whether all of them were of the frozen instant.
@@ -70,8 +76,8 @@ func copy(
   return CopiedCluster(
     timeline: data.control.timeline,
     wal: .init(wal, checkpoint: data.control.checkpoint, before: source.frozen?.lsnBefore),
-    archives: archives.summaries,
-    manifestSHA256: manifestSHA256, missing: missing, fills: fills)
+    archives: archives.summaries, manifestSHA256: manifestSHA256, missing: missing,
+    badPages: cluster.facts.hasDataChecksums ? badPages : nil, fills: fills)
 }
 
 /// The frozen files have to be those that the server serves.
@@ -122,11 +128,14 @@ func sourceTrees(
   let exclusions = Exclusions(
     majorVersion: data.majorVersion, isCleanlyShutDown: data.control.state.isShutDown)
   var trees = [(name: "base", tree: try dataTree(data, exclusions, source, layout))]
+  trees[0].tree.isReadOnce = source.isReadOnce(layout.dataDirectory)
   for tablespace in layout.tablespaces {
     let kind = SourceTree.Kind.tablespace(
       oid: tablespace.oid, versionFolder: data.tablespaceFolder, exclusions)
     let root = try source.folder(tablespace.location)
-    trees.append((name: "\(tablespace.oid)", tree: SourceTree(kind, root: root)))
+    var tree = SourceTree(kind, root: root)
+    tree.isReadOnce = source.isReadOnce(tablespace.location)
+    trees.append((name: "\(tablespace.oid)", tree: tree))
   }
   return trees
 }

@@ -14,7 +14,7 @@ extension OnlineBackup {
     _ source: ClusterSource, of cluster: LiveCluster, _ plan: BackupPlan, _ request: BackupRequest,
     into partial: OpenFolder, _ run: Run
   ) throws -> CopiedCluster {
-    let archives = ArchiveSet(folder: partial, request, run)
+    let archives = try ArchiveSet(folder: partial, of: cluster, request, run)
     let live = cluster.directory.folder
     let data = try DataDirectory.inspect(source.folder(plan.layout.dataDirectory))
     try requireSameCluster(data, cluster)
@@ -58,21 +58,15 @@ extension OnlineBackup {
     }
     try endReservation(cluster, run.observer)
 
+    let badPages = try archives.judgePages(before: ending.stop)
     var missing = archives.missing
     if !plan.configuration.isEmpty {
       try archives.write("config") { missing += try addConfiguration(plan.configuration, to: $0) }
     }
-    let manifestSHA256 = try archives.writeManifest(
-      BackupManifest(
-        systemIdentifier: data.majorVersion >= 17 ? control.systemIdentifier : nil,
-        files: archives.manifest,
-        walRanges: wal.ranges.map {
-          WALRange(timeline: $0.timeline, start: $0.start, end: $0.end)
-        }))
+    let manifestSHA256 = try archives.endManifest(
+      wal.ranges.map { WALRange(timeline: $0.timeline, start: $0.start, end: $0.end) })
     let fills = try source.frozen?.watch.look().map(\.fill) ?? []
     try run.cancellation.checkpoint()
-    let badPages = archives.badPages(before: ending.stop)
-    for bad in badPages { run.observer.noticed("damaged: \(bad.text)") }
     return CopiedCluster(
       timeline: label.timeline,
       online: .init(start: label.start, stop: ending.stop, hadSlot: reservation != nil),

@@ -17,8 +17,12 @@ public struct BackupRequest: Sendable {
   public var compression = Compression.standard
   public var snapshotSize = SnapshotSize.automatic
   public var extending = ExtensionPolicy()
-  /// Threads that compress.
+  /// Threads that read, check and compress.
   public var workers: Int
+  /// What the manifest holds of every file.
+  public var manifestChecksum = ChecksumAlgorithm.sha256
+  /// Whether a page that does not have its checksum makes the backup fail.
+  public var wantsGoodPages = false
   /// Bytes that are read in a second at most.
   public var rateLimit: UInt64?
   /// Seconds after which the guard ends the freeze window.

@@ -7,7 +7,7 @@ import SystemPackage
 final class RestoreJob {
   private let plan: RestorePlan
   private let record: BackupRecord
-  private let manifest: BackupManifest
+  private let manifest: ManifestReader
   private let backup: BackupFolder
   private let run: Run
   private(set) var files: UInt64 = 0
@@ -16,7 +16,7 @@ final class RestoreJob {
   private var attributesNotKept: [String] = []
 
   init(
-    _ plan: RestorePlan, _ record: BackupRecord, _ manifest: BackupManifest,
+    _ plan: RestorePlan, _ record: BackupRecord, _ manifest: ManifestReader,
     _ backup: BackupFolder, _ run: Run
   ) {
     self.plan = plan
@@ -58,6 +58,8 @@ final class RestoreJob {
     var options = UnpackOptions(
       expected: ExpectedFiles(manifest, in: .base(tablespaces: plan.tablespaces.map(\.oid))))
     options.skipped = ["pg_wal"]
+    // Without it no server starts on what a restore that was killed has left.
+    options.last = "global/pg_control"
     for tablespace in plan.tablespaces {
       options.linkTargets[FilePath("pg_tblspc/\(tablespace.oid)")] = FilePath(tablespace.new).bytes
     }
@@ -112,6 +114,7 @@ final class RestoreJob {
     var options = options
     let observer = run.observer
     options.cancellation = run.cancellation
+    options.workers = plan.workers
     options.progress = { observer.advanced(bytes: $0) }
     if options.expected == nil { try requireUnchanged(fileName) }
     let archive = try backup.folder.file(FilePath(fileName))

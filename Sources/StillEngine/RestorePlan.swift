@@ -15,7 +15,13 @@ public struct RestoreRequest: Sendable {
   /// their archive.
   public var configurationFolder: FilePath?
 
-  public init(target: FilePath) { self.target = target }
+  /// Threads that decompress, check and write.
+  public var workers: Int
+
+  public init(target: FilePath, workers: Int) {
+    self.target = target
+    self.workers = workers
+  }
 }
 
 /// What a restore is going to do.
@@ -33,6 +39,7 @@ public struct RestorePlan: Hashable, Sendable, Codable {
   public var configurationFolder: String?
   /// Content of all files, in bytes.
   public var bytes: UInt64
+  public var workers: Int
 
   /// Decides where everything goes. Changes nothing.
   ///
@@ -54,7 +61,8 @@ public struct RestorePlan: Hashable, Sendable, Codable {
           oid: entry.oid, old: entry.target, new: (new ?? FilePath(entry.target)).string)
       },
       walFolder: request.walFolder?.string,
-      configurationFolder: request.configurationFolder?.string, bytes: record.bytesRead)
+      configurationFolder: request.configurationFolder?.string, bytes: record.bytesRead,
+      workers: request.workers)
     for folder in plan.folders { try requireEmpty(folder, plan) }
     try requireRoom(plan, record)
     return plan

@@ -22,11 +22,11 @@ public struct VerifyResult: Hashable, Sendable, Codable {
 /// - Returns: what is wrong, down to the file; a damaged record or manifest is a finding too.
 /// - Throws: only for a cancellation, or where the backup cannot be read at all.
 public func verify(
-  _ backup: BackupFolder, _ observer: any Observer, _ cancellation: Cancellation
+  _ backup: BackupFolder, workers: Int, _ observer: any Observer, _ cancellation: Cancellation
 ) throws -> VerifyResult {
   let run = Run(observer, cancellation)
   let watch = Stopwatch()
-  let findings = BackupFindings(cancellation)
+  let findings = BackupFindings(workers: workers, cancellation)
   try run.phase(.verify, backup.path.string, failsAs: .copying) {
     guard let record = try findings.collect({ try backup.record() }) else { return }
     observer.expects(bytes: record.bytesRead)
@@ -48,7 +48,12 @@ private final class BackupFindings {
   private(set) var bytes: UInt64 = 0
   let cancellation: Cancellation
 
-  init(_ cancellation: Cancellation) { self.cancellation = cancellation }
+  private let workers: Int
+
+  init(workers: Int, _ cancellation: Cancellation) {
+    self.workers = workers
+    self.cancellation = cancellation
+  }
 
   func collect<Result>(_ body: () throws -> Result) throws -> Result? {
     do {
@@ -62,14 +67,14 @@ private final class BackupFindings {
 
   func read(
     _ archive: BackupRecord.Archive, of backup: BackupFolder, _ record: BackupRecord,
-    _ manifest: BackupManifest?, _ observer: any Observer
+    _ manifest: ManifestReader?, _ observer: any Observer
   ) throws {
     let name = FilePath(archive.name)
     guard
       let findings = try collect({
         try StillArchive.verify(
           archive: try backup.folder.file(name), against: expected(in: archive, record, manifest),
-          cancellation: cancellation, progress: { observer.advanced(bytes: $0) })
+          workers: workers, cancellation: cancellation, progress: { observer.advanced(bytes: $0) })
       })
     else { return }
     files += findings.goodFiles
@@ -89,7 +94,7 @@ private final class BackupFindings {
   }
 
   private func expected(
-    in archive: BackupRecord.Archive, _ record: BackupRecord, _ manifest: BackupManifest?
+    in archive: BackupRecord.Archive, _ record: BackupRecord, _ manifest: ManifestReader?
   ) -> ExpectedFiles? {
     guard let manifest, let stem = archive.name.split(separator: ".").first else { return nil }
     if stem == "base" {

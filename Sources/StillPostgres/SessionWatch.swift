@@ -8,33 +8,39 @@ import Synchronization
 ///
 /// It only looks at the sockets; the sessions stay their own thread's.
 public final class SessionWatch: Sendable {
-  private let isEnded = Mutex(false)
-  private let thread = Mutex<WorkerThread?>(nil)
+  /// Of a pipe that the thread waits on too; closed to end it.
+  private let otherEnd: OpenFile
+  private let thread: Mutex<WorkerThread?>
 
   /// - Parameters:
   ///   - sessions: to be kept open until `end`.
   ///   - lost: called once, on another thread, for the first that goes; with its place in the list.
   public init(_ sessions: [Session], lost: @escaping @Sendable (Int) -> Void) throws {
+    let (reading, writing) = try OpenFile.pipe()
     let sockets = sessions.map(\.socket)
-    let started = try WorkerThread { [self] in
+    let started = try WorkerThread {
       var entries = sockets.map { pollfd(fd: $0, events: hungUp, revents: 0) }
-      while !isEnded.withLock({ $0 }) {
-        guard poll(&entries, nfds_t(entries.count), 200) > 0 else { continue }
-        let gone = Int16(POLLHUP | POLLERR | POLLNVAL) | hungUp
-        if let index = entries.firstIndex(where: { $0.revents & gone != 0 }) {
-          lost(index)
-          return
-        }
+      entries.append(pollfd(fd: reading.descriptor, events: hungUp, revents: 0))
+      let gone = Int16(POLLHUP | POLLERR | POLLNVAL) | hungUp
+      while true {
+        // Nothing but those ends it: no signal comes to this thread.
+        guard poll(&entries, nfds_t(entries.count), -1) > 0,
+          let index = entries.firstIndex(where: { $0.revents & gone != 0 })
+        else { continue }
+        if index < sockets.count { lost(index) }
+        return
       }
     }
-    thread.withLock { $0 = started }
+    otherEnd = writing
+    thread = Mutex(started)
   }
 
   public func end() {
-    isEnded.withLock { $0 = true }
     thread.withLock { thread in
-      thread?.join()
+      guard let ending = thread else { return }
       thread = nil
+      try? otherEnd.close()
+      ending.join()
     }
   }
 }

@@ -156,6 +156,36 @@ public final class OpenFile: @unchecked Sendable {
     try bytes.withUnsafeBytes { try writeAll($0) }
   }
 
+  /// Writes all of `buffer` at `offset`.
+  public func writeAll(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws {
+    var done = 0
+    while done < buffer.count, let base = buffer.baseAddress {
+      done += try check("write", path.string) {
+        pwrite(descriptor, base + done, buffer.count - done, off_t(offset) + off_t(done))
+      }
+    }
+  }
+
+  /// What the kernel may expect of a range of the file (posix_fadvise(2)).
+  public enum Advice: Sendable {
+    /// It will be read soon.
+    case willNeed
+    /// It will not be read again.
+    case dontNeed
+  }
+
+  /// Tells the kernel; it may do as it likes.
+  public func advise(_ advice: Advice, _ offset: UInt64, _ count: Int) {
+    let word = advice == .willNeed ? POSIX_FADV_WILLNEED : POSIX_FADV_DONTNEED
+    posix_fadvise(descriptor, off_t(offset), off_t(count), word)
+  }
+
+  /// Lets the kernel begin to put a range on the disk, and waits for nothing
+  /// (sync_file_range(2)). Only a `sync()` says that it is there.
+  public func startWriting(_ offset: UInt64, _ count: Int) {
+    still_start_writing(descriptor, Int64(offset), Int64(count))
+  }
+
   public func truncate(to size: UInt64) throws {
     _ = try check("truncate", path.string) { ftruncate(descriptor, off_t(size)) }
   }
@@ -171,16 +201,7 @@ public final class OpenFile: @unchecked Sendable {
 
   /// Writes all of `bytes` at `offset` and puts the content on the disk (fdatasync(2)).
   public func writeDurably(_ bytes: [UInt8], at offset: UInt64) throws {
-    var done = 0
-    while done < bytes.count {
-      done += try bytes.withUnsafeBytes { buffer in
-        try check("write", path.string) {
-          pwrite(
-            descriptor, buffer.baseAddress.map { $0 + done }, bytes.count - done,
-            off_t(offset) + off_t(done))
-        }
-      }
-    }
+    try bytes.withUnsafeBytes { try writeAll($0, at: offset) }
     _ = try check("sync", path.string) { fdatasync(descriptor) }
   }
 

@@ -125,6 +125,15 @@ public final class OpenFolder: @unchecked Sendable {
     }
   }
 
+  /// Gives the file `name` a second name, `other` in `folder`, on the same file system.
+  public func makeHardLink(of name: FilePath, in folder: OpenFolder, _ other: FilePath) throws {
+    _ = try check("link", path.appending(name.components).string) {
+      name.withPlatformString { old in
+        other.withPlatformString { linkat(descriptor, old, folder.descriptor, $0, 0) }
+      }
+    }
+  }
+
   public func makeLink(_ name: FilePath, to target: [UInt8]) throws {
     _ = try check("create link", shown(name)) {
       name.withPlatformString { name in

@@ -62,7 +62,7 @@ import Testing
     let archive = try DamageTests.sample(.zstd(level: 1))
     try temporary.write(Array(archive.dropLast(100)), to: "base.tar.zst")
     let error = #expect(throws: StillError.self) {
-      try TarReader(try temporary.file("base.tar.zst")).read(into: CollectingSink())
+      try TarReader(try temporary.file("base.tar.zst"), workers: 2).read(into: CollectingSink())
     }
     #expect(error?.message.contains("/base.tar.zst is damaged") == true)
     #expect(error?.message.contains("the last whole member is folder/one") == true)

@@ -7,7 +7,7 @@ import Testing
 
 /// Archives that others made.
 @Suite struct ForeignArchiveTests {
-  @Test(arguments: ["gnu", "posix"], ["", "--gzip", "--zstd"])
+  @Test(arguments: ["gnu", "posix"], ["", "--gzip", "--zstd", "-Ilz4"])
   func gnuTarsArchivesAreRead(_ format: String, _ compression: String) throws {
     let temporary = try TemporaryFolder()
     let source = try RoundTripTests.makeTree(temporary)
@@ -49,7 +49,7 @@ import Testing
     let temporary = try TemporaryFolder()
     let tar = try makeArchive(.none) { _ = try $0.add(plainFile("a"), content: sampleBytes(5000)) }
     let skippable: [UInt8] = [0x5A, 0x2A, 0x4D, 0x18, 3, 0, 0, 0, 1, 2, 3]
-    for (program, between) in [("zstd", skippable), ("gzip", [])] {
+    for (program, between) in [("zstd", skippable), ("gzip", []), ("lz4", [])] {
       var archive = between
       for piece in [tar[..<700], tar[700..<701], tar[701...]] {
         try temporary.write(Array(piece), to: "piece")
@@ -57,6 +57,21 @@ import Testing
       }
       #expect(try entries(of: archive).map(\.content) == [sampleBytes(5000)])
     }
+  }
+
+  /// Ours say how long they are, others do not.
+  @Test(arguments: [("gzip", Compression.gzip(level: 1)), ("lz4", .lz4), ("zstd", .zstd(level: 1))])
+  func ourMembersAndThoseOfOthersAreReadTogether(
+    _ program: String, _ compression: Compression
+  ) throws {
+    let temporary = try TemporaryFolder()
+    let content = sampleBytes(100_000)
+    let tar = try makeArchive(.none) { _ = try $0.add(plainFile("a"), content: content) }
+    let own = try CopyPipelineTests.compress(Array(tar[..<50_000]), compression, workers: 2)
+    let rest = try CopyPipelineTests.compress(Array(tar[60_000...]), compression, workers: 2)
+    try temporary.write(Array(tar[50_000..<60_000]), to: "piece")
+    let foreign = try Program.run(program, "-c", "piece", in: temporary.path)
+    #expect(try entries(of: own + foreign + rest).map(\.content) == [content])
   }
 
   @Test func sparseFilesAreRefusedByName() throws {

@@ -89,10 +89,32 @@ import Testing
     }
   }
 
-  @Test func aFileListedTwiceIsFound() throws {
-    var twice = ManifestTests.sample
-    twice.files.append(twice.files[0])
-    #expect(throws: StillError.self) { try read(written(twice)) }
+  @Test func aFileListedTwiceIsMissingOnce() throws {
+    let cluster = try FakeCluster()
+    var manifest = try cluster.backUp(.sha256)
+    manifest.files.insert(manifest.files[2], at: 3)
+    let found = try verify(
+      archive: try cluster.temporary.file("backup/base.tar.zst"),
+      against: ExpectedFiles(manifest, in: .base(tablespaces: [16402])))
+    #expect(found.missing == [manifest.files[2].path])
+    #expect(found.goodFiles == 8)
+  }
+
+  /// Our own archives hold their files in the manifest's order; nothing depends on it.
+  @Test func filesInAnotherOrderAreFound() throws {
+    let cluster = try FakeCluster()
+    var manifest = try cluster.backUp(.sha256)
+    manifest.files.reverse()
+    for (name, archive, count) in [
+      ("base", ExpectedFiles.Archive.base(tablespaces: [16402]), UInt64(8)),
+      ("16402", .tablespace(16402), 1),
+    ] {
+      let found = try verify(
+        archive: try cluster.temporary.file("backup/\(name).tar.zst"),
+        against: ExpectedFiles(manifest, in: archive))
+      #expect(found.isClean)
+      #expect(found.goodFiles == count)
+    }
   }
 
   @Test func checksumsAreThoseOfTheProgramsAround() throws {

@@ -1,5 +1,6 @@
 import StillModel
 import StillSystem
+import Synchronization
 import SystemPackage
 
 @testable import StillArchive
@@ -10,11 +11,37 @@ final class CollectingSink: TarSink {
     var member: TarMember
     var content: [UInt8] = []
   }
-  var entries: [Entry] = []
 
-  func begin(_ member: TarMember) { entries.append(Entry(member: member)) }
-  func data(_ bytes: UnsafeRawBufferPointer) { entries[entries.count - 1].content += bytes }
-  func end() {}
+  /// What the pieces of a file come together in.
+  private final class Content: ContentSink {
+    let bytes: Mutex<[UInt8]>
+
+    init(size: UInt64) { bytes = Mutex([UInt8](repeating: 0xEE, count: Int(size))) }
+
+    func put(_ piece: UnsafeRawBufferPointer, at offset: UInt64) {
+      bytes.withLock {
+        $0.replaceSubrange(Int(offset)..<Int(offset) + piece.count, with: piece)
+      }
+    }
+
+    func end(_ fault: String?) {}
+  }
+
+  private var members: [(TarMember, Content?)] = []
+
+  func begin(_ member: TarMember) -> ArchivedFile? {
+    guard member.kind == .file else {
+      members.append((member, nil))
+      return nil
+    }
+    let content = Content(size: member.size)
+    members.append((member, content))
+    return ArchivedFile(size: member.size, nil, to: content)
+  }
+
+  var entries: [Entry] {
+    members.map { Entry(member: $0, content: $1?.bytes.withLock { $0 } ?? []) }
+  }
 }
 
 /// Reads an archive that lies in memory.
@@ -22,7 +49,7 @@ func entries(of archive: [UInt8]) throws -> [CollectingSink.Entry] {
   let temporary = try TemporaryFolder()
   try temporary.write(archive, to: "archive")
   let sink = CollectingSink()
-  try TarReader(try temporary.file("archive")).read(into: sink)
+  try TarReader(try temporary.file("archive"), workers: 2).read(into: sink)
   return sink.entries
 }
 
@@ -33,9 +60,9 @@ func makeArchive(
 ) throws -> [UInt8] {
   let temporary = try TemporaryFolder()
   let writer = try TarWriter(
-    CompressionPipeline(
+    CopyPipeline(
       output: try temporary.file("archive", .create(permissions: 0o600)), compression: compression,
-      workers: workers, blockSize: blockSize), checksum: .none)
+      workers: workers, blockSize: blockSize))
   try body(writer)
   let written = try writer.finish()
   let bytes = try temporary.read("archive")

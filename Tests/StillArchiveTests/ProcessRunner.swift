@@ -10,6 +10,11 @@ enum Program {
   /// What it wrote to standard output; fails when its exit status is not 0.
   @discardableResult
   static func run(_ words: String..., in folder: String? = nil) throws -> [UInt8] {
+    try run(words, in: folder)
+  }
+
+  @discardableResult
+  static func run(_ words: [String], in folder: String? = nil) throws -> [UInt8] {
     let result = try status(of: words, in: folder)
     if result.status != 0 {
       throw Failure(description: "\(words) ended with \(result.status): \(result.words)")

@@ -111,21 +111,29 @@ import Testing
     #expect(try walk(tree).paths.contains("postmaster.pid"))
   }
 
-  @Test func aFrozenFileThatChangesIsAnError() throws {
+  /// Within a block, over many, and one that the workers read.
+  @Test(arguments: [5, 50_000, 300_000]) func aFrozenFileThatChangesIsAnError(
+    _ size: Int
+  ) throws {
     let temporary = try TemporaryFolder()
-    try temporary.write("12345", to: "file")
-    for announced in [UInt64(4), 6] {
+    let content = sampleBytes(size)
+    try temporary.write(content, to: "file")
+    for announced in [size - 1, size + 1] {
       var member = plainFile("file")
-      member.size = announced
-      let error = #expect(throws: StillError.self) {
-        _ = try makeArchive(.none) { _ = try $0.add(member, from: try temporary.file("file")) }
+      member.size = UInt64(announced)
+      func archive(ifChanged changes: TarWriter.ChangingFiles) throws -> [UInt8] {
+        try makeArchive(.none) {
+          try $0.add(
+            member,
+            CopiedFile(
+              try temporary.file("file"), size: member.size, ifChanged: changes, checksum: .none,
+              isReadOnce: true, nil))
+        }
       }
+      let error = #expect(throws: StillError.self) { _ = try archive(ifChanged: .refuse) }
       #expect(error?.status == .copying)
-      let archive = try makeArchive(.none) {
-        _ = try $0.add(member, from: try temporary.file("file"), ifChanged: .fit)
-      }
-      let expected = announced == 4 ? Array("1234".utf8) : Array("12345".utf8) + [0]
-      #expect(try entries(of: archive).map(\.content) == [expected])
+      let expected = announced < size ? Array(content.dropLast()) : content + [0]
+      #expect(try entries(of: archive(ifChanged: .fit)).map(\.content) == [expected])
     }
   }
 }

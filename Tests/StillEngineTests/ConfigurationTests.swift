@@ -29,8 +29,8 @@ import Testing
     }
 
     let backup = try Repository.open(place.path.appending("repo")).onlyCluster().backup("latest")
-    #expect(try verify(backup, Recorder(), Cancellation()).problems == [])
-    var request = RestoreRequest(target: place.path.appending("data"))
+    #expect(try verify(backup, workers: 2, Recorder(), Cancellation()).problems == [])
+    var request = RestoreRequest(target: place.path.appending("data"), workers: 2)
     request.tablespaceMapping = [(host.tablespace, place.path.appending("space"))]
     let without = try restore(request, of: backup, Recorder(), Cancellation())
     #expect(without.notes.count == 1)

@@ -85,7 +85,7 @@ import Testing
   @Test("Every backup verifies, whatever its compression", arguments: Night.compressions)
   func verifies(_ compression: Compression) throws {
     let night = try theNight()
-    let result = try verify(night.backup(compression), Recorder(), Cancellation())
+    let result = try verify(night.backup(compression), workers: 2, Recorder(), Cancellation())
     #expect(result.problems == [])
     let record = try #require(night.results[compression]).record
     #expect(Int(result.files) == record.files)
@@ -155,7 +155,7 @@ import Testing
   func restores(_ compression: Compression) throws {
     let night = try theNight()
     let place = try TestFolder(on: .memory, owner: FakeHost.owner)
-    var request = RestoreRequest(target: place.path.appending("data"))
+    var request = RestoreRequest(target: place.path.appending("data"), workers: 2)
     request.tablespaceMapping = [(night.host.tablespace, place.path.appending("space"))]
     request.walFolder = place.path.appending("wal")
     let recorder = Recorder()

@@ -12,11 +12,11 @@ import Testing
   /// What is read, restored and asked.
   private func expectRestored(_ host: FakeHost, _ result: BackupResult, rows: Int) throws {
     let place = try TestFolder(on: .memory, owner: FakeHost.owner)
-    var request = RestoreRequest(target: place.path.appending("data"))
+    var request = RestoreRequest(target: place.path.appending("data"), workers: 2)
     request.tablespaceMapping = [(host.tablespace, place.path.appending("space"))]
     let backup = try Repository.open(result.path.removingLastComponent().removingLastComponent())
       .onlyCluster().backup(result.record.id.description)
-    #expect(try verify(backup, Recorder(), Cancellation()).problems == [])
+    #expect(try verify(backup, workers: 2, Recorder(), Cancellation()).problems == [])
     _ = try restore(request, of: backup, Recorder(), Cancellation())
     let server = try RestoredServer(request.target, like: host.cluster)
     #expect(try server.sql("SELECT count(*) FROM there") == "\(rows)")

@@ -72,7 +72,7 @@ import Testing
     #expect(record.wal.checkpoint == record.wal.redo)
     #expect(record.wal.segmentsKept.count == 1)
 
-    var restoring = RestoreRequest(target: place.path.appending("data"))
+    var restoring = RestoreRequest(target: place.path.appending("data"), workers: 2)
     restoring.tablespaceMapping = [(host.tablespace, place.path.appending("space"))]
     restoring.walFolder = place.path.appending("wal")
     let backup = try Repository.open(place.path.appending("repo")).onlyCluster().backup("latest")

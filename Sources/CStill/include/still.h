@@ -79,6 +79,9 @@ int still_devices(int folder, const char *name, unsigned int file_system[2],
 unsigned int still_major(dev_t device);
 unsigned int still_minor(dev_t device);
 
+/// Begins to write a range of a file to the disk (sync_file_range(2)); best effort.
+void still_start_writing(int descriptor, int64_t offset, int64_t count);
+
 /// CRC-32C (Castagnoli) as PostgreSQL computes it, continued from `crc` (begin with 0).
 uint32_t still_crc32c(uint32_t crc, const void *bytes, size_t count);
 

@@ -2,57 +2,53 @@ import StillModel
 import StillSystem
 import SystemPackage
 
-/// Who takes what a `TarReader` finds: for each member one `begin`, then its content in pieces, then
-/// one `end`. Content comes for files only.
-public protocol TarSink: AnyObject {
-  func begin(_ member: TarMember) throws
-  /// The bytes are there during the call only.
-  func data(_ bytes: UnsafeRawBufferPointer) throws
-  func end() throws
+/// Who takes what a `TarReader` finds.
+protocol TarSink: AnyObject {
+  /// Called for each member, in the order of the archive. The content of a file goes to what this
+  /// returns, by several threads; nil passes it over.
+  func begin(_ member: TarMember) throws -> ArchivedFile?
 }
 
 /// Reads tar archives in the formats that are about: ustar, PAX with global headers, GNU with its
-/// long names; plain, or compressed with zstd or gzip, whatever the file is called.
+/// long names; plain, or compressed with zstd, gzip or lz4, whatever the file is called.
 ///
 /// Everything is checked that can be: headers by their sum, the end by its two blocks of zeros and
 /// by nothing but zeros behind, compressed data by what the format has. An archive that was cut
 /// short anywhere is an error.
-public final class TarReader {
+final class TarReader {
   private let archive: FilePath
-  private let source: any ByteSource
+  private let source: ReadPipeline
   private let cancellation: Cancellation?
-  private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
-  private var unread = 0..<0
   private var global: [[UInt8]: [UInt8]] = [:]
   private var lastWhole: FilePath?
 
   /// Extended headers are made of names and attributes; the kernel allows 64 KiB for one of those.
   private static let longestHeader: UInt64 = 64 << 20
 
-  /// Reads from where the file stands.
-  public init(_ file: OpenFile, cancellation: Cancellation? = nil) throws {
+  /// `workers` threads decompress, and take content to where it goes.
+  init(_ file: OpenFile, workers: Int, cancellation: Cancellation? = nil) throws {
     archive = file.path
     self.cancellation = cancellation
-    source = try Decompressor.open(file)
+    source = try ReadPipeline(file, workers: workers, cancellation: cancellation)
   }
-
-  deinit { buffer.deallocate() }
 
   /// Reads all of the archive.
   ///
   /// - Throws: `.copying` for a damaged archive, naming it and the last member that was whole; what
   ///   reading the file or the sink throws.
-  public func read(into sink: any TarSink) throws {
+  func read(into sink: any TarSink) throws {
     do {
       while let member = try nextMember() {
         try cancellation?.checkpoint()
-        try sink.begin(member)
-        if member.kind == .file { try passContent(member.size, to: sink) }
-        try sink.end()
+        let file = try sink.begin(member)
+        if member.kind == .file { try passContent(member.size, to: file) }
         lastWhole = member.path
       }
       try expectOnlyZeros()
+      try source.finish()
     } catch let damage as DamagedStream {
+      // What stood before it is good, and is worked on to its end.
+      try source.finish()
       let place = lastWhole.map { "the last whole member is \($0.string)" } ?? "no member is whole"
       throw StillError(
         .copying, "\(archive) is damaged: \(damage.reason) (\(place))",
@@ -64,8 +60,8 @@ public final class TarReader {
 
   /// What lies ahead, at most `limit` bytes; empty at the end only.
   private func ahead(_ limit: UInt64) throws -> UnsafeRawBufferPointer {
-    if unread.isEmpty { unread = 0..<(try source.read(into: buffer)) }
-    return UnsafeRawBufferPointer(rebasing: buffer[unread].prefix(Int(min(limit, 1 << 30))))
+    let bytes = try source.ahead()
+    return UnsafeRawBufferPointer(rebasing: bytes.prefix(Int(min(limit, 1 << 30))))
   }
 
   /// Hands on exactly `count` bytes.
@@ -78,17 +74,25 @@ public final class TarReader {
       let piece = try ahead(left)
       if piece.isEmpty { throw DamagedStream(reason: "it ends within \(what())") }
       try body(piece)
-      unread.removeFirst(piece.count)
+      source.take(piece.count)
       left -= UInt64(piece.count)
     }
   }
 
-  private func passContent(_ size: UInt64, to sink: any TarSink) throws {
-    try pass(size, of: "a file") { piece in
-      try cancellation?.checkpoint()
-      try sink.data(piece)
+  private func passContent(_ size: UInt64, to file: ArchivedFile?) throws {
+    let padding = UInt64(TarFormat.padding(size))
+    guard let file else { return try pass(size + padding, of: "a file") { _ in } }
+    if size == 0 { source.take(0, as: 0, of: file, at: 0) }
+    var offset: UInt64 = 0
+    var number = 0
+    while offset < size {
+      let piece = try ahead(size - offset)
+      if piece.isEmpty { throw DamagedStream(reason: "it ends within a file") }
+      source.take(piece.count, as: number, of: file, at: offset)
+      offset += UInt64(piece.count)
+      number += 1
     }
-    try pass(UInt64(TarFormat.padding(size)), of: "a file") { _ in }
+    try pass(padding, of: "a file") { _ in }
   }
 
   private func bytes(_ count: UInt64, of what: String) throws -> [UInt8] {
@@ -108,7 +112,7 @@ public final class TarReader {
       guard piece.allSatisfy({ $0 == 0 }) else {
         throw DamagedStream(reason: "something follows its end")
       }
-      unread.removeFirst(piece.count)
+      source.take(piece.count)
     }
   }
 

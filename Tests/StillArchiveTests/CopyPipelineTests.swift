@@ -5,12 +5,12 @@ import Testing
 
 @testable import StillArchive
 
-@Suite struct CompressionPipelineTests {
-  private func compress(
+@Suite struct CopyPipelineTests {
+  static func compress(
     _ content: [UInt8], _ compression: Compression, workers: Int, blockSize: Int = 64 << 10
   ) throws -> [UInt8] {
     let temporary = try TemporaryFolder()
-    let pipeline = try CompressionPipeline(
+    let pipeline = try CopyPipeline(
       output: try temporary.file("out", .create(permissions: 0o600)), compression: compression,
       workers: workers, blockSize: blockSize)
     // In pieces that do not fit the blocks.
@@ -27,29 +27,29 @@ import Testing
     _ compression: Compression
   ) throws {
     let content = sampleBytes(1_000_000)
-    let one = try compress(content, compression, workers: 1)
-    #expect(try compress(content, compression, workers: 4) == one)
-    #expect(try compress(content, compression, workers: 4) == one)
+    let one = try CopyPipelineTests.compress(content, compression, workers: 1)
+    #expect(try CopyPipelineTests.compress(content, compression, workers: 4) == one)
+    #expect(try CopyPipelineTests.compress(content, compression, workers: 4) == one)
   }
 
-  @Test(arguments: [("zstd", Compression.zstd(level: 3)), ("gzip", .gzip(level: 9))])
+  @Test(arguments: [("zstd", Compression.zstd(level: 3)), ("gzip", .gzip(level: 9)), ("lz4", .lz4)])
   func programsUndoIt(_ program: String, _ compression: Compression) throws {
     let temporary = try TemporaryFolder()
     let content = sampleBytes(300_000)
     let name = "file" + compression.fileSuffix
-    try temporary.write(try compress(content, compression, workers: 2), to: name)
+    try temporary.write(try CopyPipelineTests.compress(content, compression, workers: 2), to: name)
     try Program.run(program, "-t", name, in: temporary.path)
     #expect(try Program.run(program, "-dc", name, in: temporary.path) == content)
   }
 
   @Test func anEmptyStreamIsAnEmptyFile() throws {
-    #expect(try compress([], .zstd(level: 1), workers: 2).isEmpty)
+    #expect(try CopyPipelineTests.compress([], .zstd(level: 1), workers: 2).isEmpty)
   }
 
   @Test(arguments: RoundTripTests.compressions) func aFullDiskIsWhatIsThrown(
     _ compression: Compression
   ) throws {
-    let pipeline = try CompressionPipeline(
+    let pipeline = try CopyPipeline(
       output: try OpenFile.open("/dev/full", .update(permissions: 0o600)),
       compression: compression, workers: 3, blockSize: 4096)
     let content = sampleBytes(4096)
@@ -63,7 +63,7 @@ import Testing
   }
 
   @Test func aFullDiskAtTheEndIsThrownByFinish() throws {
-    let pipeline = try CompressionPipeline(
+    let pipeline = try CopyPipeline(
       output: try OpenFile.open("/dev/full", .update(permissions: 0o600)), compression: .none,
       workers: 1)
     try [1, 2, 3].withUnsafeBytes { try pipeline.append($0) }
@@ -73,7 +73,7 @@ import Testing
   @Test func cancellingEndsIt() throws {
     let temporary = try TemporaryFolder()
     let cancellation = Cancellation()
-    let pipeline = try CompressionPipeline(
+    let pipeline = try CopyPipeline(
       output: try temporary.file("out", .create(permissions: 0o600)),
       compression: .zstd(level: 1), workers: 2, blockSize: 4096, cancellation: cancellation)
     let reason = StillError(.overflow, "the snapshot overflowed")
@@ -91,7 +91,7 @@ import Testing
     let temporary = try TemporaryFolder()
     let content = sampleBytes(100_000)
     for round in 0..<20 {
-      let pipeline = try CompressionPipeline(
+      let pipeline = try CopyPipeline(
         output: try temporary.file("\(round)", .create(permissions: 0o600)),
         compression: .gzip(level: 1), workers: 4, blockSize: 4096)
       try content.withUnsafeBytes { try pipeline.append($0) }

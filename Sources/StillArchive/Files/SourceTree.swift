@@ -23,6 +23,8 @@ public struct SourceTree: Sendable {
   public var elsewhere: Set<FilePath> = []
   /// False for a running server's live files, which may vanish and change while they are read.
   public var isFrozen = true
+  /// True where nobody else reads these files, as on a snapshot: the page cache need not keep them.
+  public var isReadOnce = false
   /// Files, counted from `root`, whose content is not taken as it is but as this makes it.
   public var rewrites: [FilePath: @Sendable ([UInt8]) throws -> [UInt8]] = [:]
   /// Where the cluster has data checksums: what to check them against.

@@ -7,7 +7,7 @@ import SystemPackage
 /// The order matters: a change of owner clears set-user-id bits, a mode set after an ACL changes its
 /// mask, and the time comes last because of what the others may do to it. What cannot be kept is
 /// noted: a restored cluster with another owner is worth more than none.
-struct AttributeRestorer {
+struct AttributeRestorer: Sendable {
   let names: AccountNames
 
   func restore(_ member: TarMember, _ file: OpenFile, _ summary: inout UnpackSummary) throws {

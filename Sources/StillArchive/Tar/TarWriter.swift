@@ -15,7 +15,7 @@ public final class TarWriter {
     case fit
   }
 
-  private let pipeline: CompressionPipeline
+  private let pipeline: CopyPipeline
   private let checksum: RunningChecksum
   private let progress: (UInt64) -> Void
   /// Members so far.
@@ -23,15 +23,11 @@ public final class TarWriter {
   /// Bytes of content so far.
   public private(set) var contentBytes: UInt64 = 0
 
-  /// Computes each file's checksum with `algorithm` in passing, and calls `progress` with every
-  /// number of bytes read, so it has to be cheap.
-  public init(
-    _ pipeline: CompressionPipeline, checksum algorithm: ChecksumAlgorithm,
-    progress: @escaping (UInt64) -> Void = { _ in }
-  ) throws {
+  /// Calls `progress` with every number of bytes read, so it has to be cheap.
+  public init(_ pipeline: CopyPipeline, progress: @escaping (UInt64) -> Void = { _ in }) throws {
     self.pipeline = pipeline
     self.progress = progress
-    checksum = try RunningChecksum(algorithm)
+    checksum = try RunningChecksum(pipeline.checksum)
   }
 
   /// Adds a member without content: a folder or a link.
@@ -55,52 +51,24 @@ public final class TarWriter {
     return checksum.finish()
   }
 
-  /// Adds a file from where `source` stands: `member.size` bytes of it, each of which `inspect` gets
-  /// to see on the way.
+  /// Adds a file, `member.size` bytes of it. What comes of it is known when the pipeline has come so
+  /// far.
   ///
-  /// - Throws: `.copying` when the file is shorter or longer than that, unless changes are to be
-  ///   fitted.
-  public func add(
-    _ member: TarMember, from source: OpenFile, ifChanged changes: ChangingFiles = .refuse,
-    inspect: ((UnsafeRawBufferPointer) -> Void)? = nil
-  ) throws -> Checksum {
+  /// - Throws: `.copying`, here or from a later call, when the file is shorter or longer than that,
+  ///   unless changes are to be fitted.
+  func add(_ member: TarMember, _ file: CopiedFile) throws {
+    precondition(member.size == file.size, "the header says how long the content is")
     try put(member.encodedHeader())
-    var left = member.size
-    var isShort = false
-    while left > 0 {
-      let got = try pipeline.fill { room in
-        let piece = UnsafeMutableRawBufferPointer(
-          rebasing: room[..<Int(min(UInt64(room.count), left))])
-        var count = isShort ? 0 : try source.readFully(into: piece)
-        if count < piece.count {
-          guard changes == .fit else { throw sizeChanged(source, member, "shorter") }
-          isShort = true
-          piece[count...].initializeMemory(as: UInt8.self, repeating: 0)
-          count = piece.count
-        }
-        let bytes = UnsafeRawBufferPointer(rebasing: piece[..<count])
-        checksum.update(bytes)
-        inspect?(bytes)
-        return count
-      }
-      left -= UInt64(got)
-      contentBytes += UInt64(got)
-      progress(UInt64(got))
-    }
-    if changes == .refuse {
-      let more = try withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) {
-        try source.readSome(into: $0)
-      }
-      if more > 0 { throw sizeChanged(source, member, "longer") }
+    try pipeline.append(file) { bytes in
+      contentBytes += bytes
+      progress(bytes)
     }
     try pad(member.size)
     members += 1
-    return checksum.finish()
   }
 
   /// Ends the archive, with two blocks of zeros, and puts it on the disk.
-  ///
-  public func finish() throws -> CompressionPipeline.Output {
+  public func finish() throws -> CopyPipeline.Output {
     try put([UInt8](repeating: 0, count: 2 * TarFormat.blockSize))
     return try pipeline.finish()
   }
@@ -115,11 +83,5 @@ public final class TarWriter {
   private func pad(_ size: UInt64) throws {
     let padding = TarFormat.padding(size)
     if padding > 0 { try put([UInt8](repeating: 0, count: padding)) }
-  }
-
-  private func sizeChanged(_ source: OpenFile, _ member: TarMember, _ how: String) -> StillError {
-    StillError(
-      .copying, "\(source.path) is \(how) than the \(member.size) bytes it had a moment before",
-      hint: "A frozen source cannot change: see whether the snapshot is still valid.")
   }
 }

@@ -83,6 +83,18 @@ public final class RunningChecksum {
   }
 }
 
+/// Computes checksums of bytes that are there as a whole. Used by one thread at a time.
+final class Checksums {
+  private var running: [ChecksumAlgorithm: RunningChecksum] = [:]
+
+  func of(_ bytes: UnsafeRawBufferPointer, _ algorithm: ChecksumAlgorithm) throws -> Checksum {
+    let checksum = try running[algorithm] ?? RunningChecksum(algorithm)
+    running[algorithm] = checksum
+    checksum.update(bytes)
+    return checksum.finish()
+  }
+}
+
 /// Bytes as pairs of digits.
 enum Hexadecimal {
   private static let digits = Array("0123456789abcdef".utf8)
@@ -98,8 +110,8 @@ enum Hexadecimal {
   }
 
   /// nil unless all of `text` is pairs of digits.
-  static func bytes(_ text: String) -> [UInt8]? {
-    let characters = Array(text.utf8)
+  static func bytes(_ text: some Collection<UInt8>) -> [UInt8]? {
+    let characters = Array(text)
     guard characters.count.isMultiple(of: 2) else { return nil }
     var bytes: [UInt8] = []
     bytes.reserveCapacity(characters.count / 2)

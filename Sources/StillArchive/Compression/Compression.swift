@@ -1,11 +1,13 @@
 import StillModel
 
-/// How an archive is compressed. Written and read as `zstd`, `zstd:3`, `gzip`, `gzip:9`, `none`.
+/// How an archive is compressed. Written and read as `zstd`, `zstd:3`, `gzip`, `gzip:9`, `lz4`, `none`.
 public enum Compression: Hashable, Sendable {
   /// Level 1 (fastest) to 19.
   case zstd(level: Int)
   /// Level 1 (fastest) to 12, libdeflate's range.
   case gzip(level: Int)
+  /// Has no level.
+  case lz4
   case none
 
   public static let zstdLevels = 1...19
@@ -24,16 +26,18 @@ public enum Compression: Hashable, Sendable {
     case "zstd" where Compression.zstdLevels.contains(level ?? 1): self = .zstd(level: level ?? 1)
     case "gzip" where Compression.gzipLevels.contains(level ?? Compression.standardGzipLevel):
       self = .gzip(level: level ?? Compression.standardGzipLevel)
+    case "lz4" where level == nil: self = .lz4
     case "none" where level == nil: self = .none
     default: return nil
     }
   }
 
-  /// Ends the names of archives that are compressed so: `.zst`, `.gz` or nothing.
+  /// Ends the names of archives that are compressed so: `.zst`, `.gz`, `.lz4` or nothing.
   public var fileSuffix: String {
     switch self {
     case .zstd: ".zst"
     case .gzip: ".gz"
+    case .lz4: ".lz4"
     case .none: ""
     }
   }
@@ -44,6 +48,7 @@ extension Compression: CustomStringConvertible {
     switch self {
     case .zstd(let level): "zstd:\(level)"
     case .gzip(let level): "gzip:\(level)"
+    case .lz4: "lz4"
     case .none: "none"
     }
   }

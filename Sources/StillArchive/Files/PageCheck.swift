@@ -24,13 +24,17 @@ public struct PageCheck: Hashable, Sendable {
   }
 
   /// The checker for a file, by its path counted from the data directory; nil for files that are no
-  /// relations.
-  func inspector(of path: FilePath, _ file: OpenFile) -> PageInspector? {
+  /// relations. `reread` fills the room it is given with what is at an offset now, and answers how
+  /// much there was.
+  func inspector(
+    of path: FilePath,
+    reread: @escaping (UnsafeMutableRawBufferPointer, UInt64) throws -> Int
+  ) -> PageInspector? {
     guard RelationFileName.areIn(path.removingLastComponent()),
       let last = path.components.last,
       let name = RelationFileName(Array(FilePath(root: nil, [last]).bytes))
     else { return nil }
-    return PageInspector(self, file, firstBlock: name.segment &* pagesPerFile)
+    return PageInspector(self, reread, firstBlock: name.segment &* pagesPerFile)
   }
 
   /// What a page is, by itself.
@@ -81,7 +85,7 @@ public struct CheckedPages: Sendable {
 /// Checks the pages of one file while its bytes pass by, in pieces of any size.
 final class PageInspector {
   private let check: PageCheck
-  private let file: OpenFile
+  private let reread: (UnsafeMutableRawBufferPointer, UInt64) throws -> Int
   private let firstBlock: UInt32
   private var index: UInt32 = 0
   /// The beginning of a page whose end is yet to come.
@@ -94,11 +98,13 @@ final class PageInspector {
   /// Above so many bad pages in one file nobody waits for them to become good.
   private static let patience = 100
 
-  init(_ check: PageCheck, _ file: OpenFile, firstBlock: UInt32) {
+  fileprivate init(
+    _ check: PageCheck,
+    _ reread: @escaping (UnsafeMutableRawBufferPointer, UInt64) throws -> Int, firstBlock: UInt32
+  ) {
     self.check = check
-    self.file = file
+    self.reread = reread
     self.firstBlock = firstBlock
-    rest.reserveCapacity(check.pageSize)
   }
 
   /// Takes the next bytes of the file. What is left at its end and is no whole page, is no page yet.
@@ -116,7 +122,10 @@ final class PageInspector {
       see(UnsafeRawBufferPointer(rebasing: bytes[..<check.pageSize]))
       bytes = UnsafeRawBufferPointer(rebasing: bytes[check.pageSize...])
     }
-    rest += bytes
+    if !bytes.isEmpty {
+      rest.reserveCapacity(check.pageSize)
+      rest += bytes
+    }
   }
 
   private func see(_ page: UnsafeRawBufferPointer) {
@@ -136,7 +145,7 @@ final class PageInspector {
       if attempt == 2, bad.count < PageInspector.patience { Clock.sleep(milliseconds: 10) }
       var page = [UInt8](repeating: 0, count: check.pageSize)
       let offset = UInt64(index) * UInt64(check.pageSize)
-      let got = try? page.withUnsafeMutableBytes { try file.readFully(into: $0, at: offset) }
+      let got = try? page.withUnsafeMutableBytes { try reread($0, offset) }
       // Cut off meanwhile; what cannot be read stays bad.
       if let got, got < check.pageSize { return false }
       if got != nil, page.withUnsafeBytes({ check.verdict($0, block: block) }) != .bad {

@@ -22,36 +22,28 @@ final class FileSource: ByteSource {
 
   private let file: OpenFile
   private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: chunk, alignment: 4096)
+  private var offset: UInt64
   private var unread = 0..<0
-  private var isAtEnd = false
 
-  init(_ file: OpenFile) { self.file = file }
+  init(_ file: OpenFile, from offset: UInt64) {
+    self.file = file
+    self.offset = offset
+  }
 
   deinit { buffer.deallocate() }
 
   /// What lies ahead and was not taken yet; empty at the end only.
   func ahead() throws -> UnsafeRawBufferPointer {
-    if unread.isEmpty, !isAtEnd {
-      let count = try file.readSome(into: buffer)
+    if unread.isEmpty {
+      let count = try file.readFully(into: buffer, at: offset)
+      offset += UInt64(count)
       unread = 0..<count
-      isAtEnd = count == 0
     }
     return UnsafeRawBufferPointer(rebasing: buffer[unread])
   }
 
   /// Marks bytes of `ahead()` as taken.
   func take(_ count: Int) { unread.removeFirst(count) }
-
-  /// The first bytes, up to `count`, without taking them. Only before anything was taken.
-  func beginning(_ count: Int) throws -> [UInt8] {
-    while unread.count < count, !isAtEnd {
-      let room = UnsafeMutableRawBufferPointer(rebasing: buffer[unread.upperBound...])
-      let got = try file.readSome(into: room)
-      unread = unread.lowerBound..<(unread.upperBound + got)
-      isAtEnd = got == 0
-    }
-    return Array(buffer[unread].prefix(count))
-  }
 
   func read(into target: UnsafeMutableRawBufferPointer) throws -> Int {
     let bytes = try ahead()

@@ -1,0 +1,61 @@
+import StillModel
+import SystemPackage
+
+/// What a manifest says that one archive holds.
+///
+/// Our archives hold their files in the manifest's order, so each entry is read when its file comes
+/// by, and none is kept. Files in another order are found as well; then entries pile up.
+public final class ExpectedFiles {
+  /// Which of a backup's archives.
+  public enum Archive: Hashable, Sendable {
+    /// The data directory's, without these tablespaces, which have archives of their own.
+    case base(tablespaces: [UInt32])
+    case tablespace(UInt32)
+  }
+
+  private let nextFile: () throws -> ManifestFile?
+  private let pathInArchive: (FilePath) -> FilePath?
+  /// Entries that were passed by, by their path in the archive.
+  private var passed: [FilePath: ManifestFile] = [:]
+
+  public convenience init(_ manifest: BackupManifest, in archive: Archive) {
+    var files = manifest.files[...]
+    self.init(archive) { files.popFirst() }
+  }
+
+  public convenience init(_ manifest: ManifestReader, in archive: Archive) {
+    let files = manifest.files()
+    self.init(archive) { try files.next() }
+  }
+
+  private init(_ archive: Archive, _ next: @escaping () throws -> ManifestFile?) {
+    nextFile = next
+    switch archive {
+    case .base(let tablespaces):
+      let elsewhere = tablespaces.map { FilePath("pg_tblspc/\($0)") }
+      pathInArchive = { path in elsewhere.contains(where: path.starts(with:)) ? nil : path }
+    case .tablespace(let oid):
+      let folder = FilePath("pg_tblspc/\(oid)")
+      pathInArchive = { $0.relative(to: folder) }
+    }
+  }
+
+  /// The entry for a file of the archive; nil where there is none, or it was taken before.
+  func take(_ path: FilePath) throws -> ManifestFile? {
+    if let file = passed.removeValue(forKey: path) { return file }
+    while let file = try nextFile() {
+      guard let its = pathInArchive(file.path) else { continue }
+      if its == path { return file }
+      passed[its] = file
+    }
+    return nil
+  }
+
+  /// What was not taken, by its path in the archive, in the order of bytes.
+  func rest() throws -> [FilePath] {
+    while let file = try nextFile() {
+      if let path = pathInArchive(file.path) { passed[path] = file }
+    }
+    return passed.keys.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+  }
+}

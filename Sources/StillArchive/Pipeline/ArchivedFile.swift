@@ -1,0 +1,64 @@
+import StillModel
+import StillSystem
+
+/// Where the content of a file goes when its archive is read.
+protocol ContentSink: AnyObject, Sendable {
+  /// Takes a piece. Pieces come in any order, from any thread, several at a time; a file without
+  /// content comes as one that is empty.
+  func put(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws
+
+  /// Called once, after the last piece.
+  ///
+  /// - Parameter fault: what is wrong with the content; nil where all is well.
+  func end(_ fault: String?) throws
+}
+
+/// The content of a file on its way out of an archive: workers take its pieces to where they go, and
+/// compare them, in their order, with what the manifest says.
+final class ArchivedFile: PassingFile, @unchecked Sendable {
+  let size: UInt64
+  private let expected: ManifestFile?
+  private let sink: any ContentSink
+  private let pieces = InOrder<(block: Block, content: BlockContent)>()
+  /// Of those pieces; used by one thread at a time, as they are handled.
+  private var checksum: RunningChecksum?
+
+  /// - Parameter expected: nil where nobody knows what the content has to be.
+  init(size: UInt64, _ expected: ManifestFile?, to sink: any ContentSink) {
+    self.size = size
+    self.expected = expected
+    self.sink = sink
+  }
+
+  func read(into room: UnsafeMutableRawBufferPointer, at offset: UInt64) {}
+
+  func work(
+    on content: BlockContent, in block: Block, _ checksums: Checksums, _ done: (Block) -> Void
+  ) throws {
+    let bytes = block.bytes(content)
+    try sink.put(bytes, at: content.offset)
+    if content.isWhole {
+      let checksum = try expected.map { try checksums.of(bytes, $0.checksum.algorithm) }
+      return try sink.end(fault(checksum))
+    }
+    try pieces.bring((block, content), number: content.number) { block, content in
+      if let expected {
+        let checksum = try self.checksum ?? RunningChecksum(expected.checksum.algorithm)
+        self.checksum = checksum
+        checksum.update(block.bytes(content))
+      }
+      done(block)
+      if content.isLast { try sink.end(fault(checksum?.finish())) }
+    }
+  }
+
+  private func fault(_ found: Checksum?) -> String? {
+    guard let expected, let found else { return nil }
+    if size != expected.size { return "it has \(size) bytes instead of \(expected.size)" }
+    if found != expected.checksum {
+      return
+        "its \(found.algorithm.rawValue) checksum is \(found) instead of \(expected.checksum)"
+    }
+    return nil
+  }
+}

@@ -1,0 +1,120 @@
+import StillModel
+import StillSystem
+import Synchronization
+
+/// The content of a file on its way into an archive. Workers read its pieces, several at a time,
+/// and look at them in their order: for its checksum, and for its pages.
+final class CopiedFile: PassingFile, @unchecked Sendable {
+  /// What came of it.
+  struct Outcome: Sendable {
+    var checksum: Checksum
+    /// What a `PageInspector` found.
+    var bad: [UInt32] = []
+    var changed: [CheckedPages.Change] = []
+  }
+
+  /// Files up to here are read at once by whoever finds them, and closed: there may be thousands of
+  /// them in the pipeline, more than a process may have open.
+  static let smallSize: UInt64 = 128 << 10
+
+  let size: UInt64
+  private let source: OpenFile
+  private let changes: TarWriter.ChangingFiles
+  private let isReadOnce: Bool
+  private let algorithm: ChecksumAlgorithm
+  private let inspector: PageInspector?
+  private let inspect: ((UnsafeRawBufferPointer) -> Void)?
+  private let pieces = InOrder<(block: Block, content: BlockContent)>()
+  /// Of those pieces; used by one thread at a time, as they are handled.
+  private var checksum: RunningChecksum?
+  private let result = Mutex<Outcome?>(nil)
+
+  /// - Parameters:
+  ///   - isReadOnce: nobody else reads this file, so the page cache need not keep it.
+  ///   - size: what of it goes into the archive.
+  ///   - inspect: gets to see every byte, in their order, by whoever adds it to the archive.
+  init(
+    _ source: OpenFile, size: UInt64, ifChanged changes: TarWriter.ChangingFiles,
+    checksum algorithm: ChecksumAlgorithm, isReadOnce: Bool, _ inspector: PageInspector?,
+    inspect: ((UnsafeRawBufferPointer) -> Void)? = nil
+  ) {
+    self.source = source
+    self.size = size
+    self.changes = changes
+    self.algorithm = algorithm
+    self.isReadOnce = isReadOnce
+    self.inspector = inspector
+    self.inspect = inspect
+  }
+
+  /// Whether it is read by whoever adds it to the archive.
+  var isReadAtOnce: Bool { size <= CopiedFile.smallSize || inspect != nil }
+
+  /// nil as long as it is on its way.
+  var outcome: Outcome? { result.withLock { $0 } }
+
+  /// Lets the kernel read a piece already, while others are being worked on.
+  func expect(_ offset: UInt64, _ count: Int) { source.advise(.willNeed, offset, count) }
+
+  /// Fills `room` with what is at `offset`.
+  ///
+  /// - Throws: `.copying` where the file has become shorter, unless changes are to be fitted.
+  func read(into room: UnsafeMutableRawBufferPointer, at offset: UInt64) throws {
+    let count = try source.readFully(into: room, at: offset)
+    if count < room.count {
+      guard changes == .fit else { throw sizeChanged("shorter") }
+      room[count...].initializeMemory(as: UInt8.self, repeating: 0)
+    }
+    if isReadOnce { source.advise(.dontNeed, offset, count) }
+    inspect?(UnsafeRawBufferPointer(room))
+  }
+
+  /// Everything is read.
+  ///
+  /// - Throws: `.copying` where the file has become longer, unless changes are to be fitted.
+  func endReading() throws {
+    if changes == .refuse {
+      let more = try withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) {
+        try source.readFully(into: $0, at: size)
+      }
+      if more > 0 { throw sizeChanged("longer") }
+    }
+    try source.close()
+  }
+
+  func work(
+    on content: BlockContent, in block: Block, _ checksums: Checksums, _ done: (Block) -> Void
+  ) throws {
+    if content.isWhole {
+      inspector?.take(block.bytes(content))
+      try end(try checksums.of(block.bytes(content), algorithm))
+      return
+    }
+    try pieces.bring((block, content), number: content.number) { block, content in
+      let checksum = try self.checksum ?? RunningChecksum(algorithm)
+      self.checksum = checksum
+      checksum.update(block.bytes(content))
+      inspector?.take(block.bytes(content))
+      done(block)
+      if content.isLast { try end(checksum.finish()) }
+    }
+  }
+
+  private func end(_ checksum: Checksum) throws {
+    conclude(checksum)
+    if !isReadAtOnce { try endReading() }
+  }
+
+  /// The checksum, and with it the outcome, of a file without content.
+  func conclude(_ checksum: Checksum) {
+    let outcome = Outcome(
+      checksum: checksum, bad: inspector?.bad ?? [], changed: inspector?.changed ?? [])
+    result.withLock { $0 = outcome }
+  }
+
+  private func sizeChanged(_ how: String) -> StillError {
+    StillError(
+      .copying, "\(source.path) is \(how) than the \(size) bytes it had a moment before",
+      hint: "A frozen source cannot change: see whether the snapshot is still valid.")
+  }
+}

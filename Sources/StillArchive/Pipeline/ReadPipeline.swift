@@ -1,0 +1,232 @@
+import StillModel
+import StillSystem
+
+/// Reads an archive's bytes in their order, decompressed on several threads where its frames allow
+/// it, and lets the same threads do the work on the content of files that the reader finds in them.
+///
+/// Memory is bounded: there are so many blocks and no more. The first error of any thread stops all
+/// of them and is what the next call throws; a damaged frame is an error only when the reader comes
+/// to it.
+final class ReadPipeline {
+  private struct State {
+    var free: [Block] = []
+    /// Blocks that are yet to be made.
+    var allowance: Int
+    /// Stretches so far.
+    var taken: UInt64 = 0
+    /// How many there are; nil until that is known.
+    var total: UInt64?
+    /// Whether somebody prepares the next stretch.
+    var isPreparing = false
+    /// To be handed on, by number.
+    var ready: [UInt64: Block] = [:]
+    /// Blocks with content that is to be worked on, the oldest last.
+    var tasks: [Block] = []
+    var isComplete = false
+    var failure: (any Error)?
+
+    mutating func drop(_ block: Block) {
+      block.users -= 1
+      guard block.users == 0 else { return }
+      block.reset()
+      free.append(block)
+    }
+
+    mutating func takeBlock(size: Int) -> Block? {
+      if let block = free.popLast() { return block }
+      guard allowance > 0 else { return nil }
+      allowance -= 1
+      return Block(size: size)
+    }
+  }
+
+  private let shared: Monitor<State>
+  private let cancellation: Cancellation?
+  private var threads: [WorkerThread] = []
+  private var current: Block?
+  private var unread = 0..<0
+  private var next: UInt64 = 0
+
+  /// Starts `workers` threads (at least one) on a file, from its beginning.
+  init(_ file: OpenFile, workers: Int, cancellation: Cancellation?) throws {
+    self.cancellation = cancellation
+    let plan = try ArchivePlan(file)
+    let count = max(1, workers)
+    shared = Monitor(State(allowance: count + max(2, count / 2) + 2))
+    do {
+      for _ in 0..<count {
+        threads.append(
+          try Self.start(ReadWorker(plan.stretches, try plan.packing.makeDecompressor()), shared))
+      }
+    } catch {
+      abandon()
+      throw error
+    }
+  }
+
+  deinit { abandon() }
+
+  /// What lies ahead, some of it; empty at the end only.
+  ///
+  /// - Throws: `DamagedStream` where the archive is damaged here.
+  func ahead() throws -> UnsafeRawBufferPointer {
+    while unread.isEmpty {
+      passOn()
+      guard let block = try nextBlock() else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+      current = block
+      unread = 0..<block.inputCount
+    }
+    guard let current else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+    return UnsafeRawBufferPointer(rebasing: current.filled[unread])
+  }
+
+  /// Passes over bytes of `ahead()`.
+  func take(_ count: Int) { unread.removeFirst(count) }
+
+  /// Hands bytes of `ahead()` to the workers: piece `number` of a file.
+  func take(_ count: Int, as number: Int, of file: ArchivedFile, at offset: UInt64) {
+    current?.contents.append(
+      BlockContent(
+        file: file, range: unread.lowerBound..<unread.lowerBound + count, offset: offset,
+        number: number))
+    take(count)
+  }
+
+  /// Waits until all work on content is done.
+  func finish() throws {
+    passOn()
+    shared.update { $0.isComplete = true }
+    joinAll()
+    if let failure = shared.update({ $0.failure }) { throw failure }
+  }
+
+  /// Stops the threads and waits for them.
+  func abandon() {
+    shared.update { if $0.failure == nil { $0.failure = Abandoned() } }
+    joinAll()
+  }
+
+  private struct Abandoned: Error {}
+
+  private func joinAll() {
+    for thread in threads { thread.join() }
+    threads = []
+  }
+
+  private func nextBlock() throws -> Block? {
+    try cancellation?.checkpoint()
+    let number = next
+    next += 1
+    let block: Block?? = try shared.wait { state in
+      if let failure = state.failure { throw failure }
+      if let block = state.ready.removeValue(forKey: number) { return block }
+      return state.total == number ? .some(nil) : nil
+    }
+    guard case .some(.some(let block)) = block else { return nil }
+    if let fault = block.fault { throw fault }
+    return block
+  }
+
+  /// The current block is read; the workers get what they are to do in it.
+  private func passOn() {
+    guard let block = current else { return }
+    current = nil
+    let users = 1 + block.pieceCount
+    shared.update { state in
+      block.users = users
+      if block.contents.isEmpty {
+        state.drop(block)
+      } else {
+        state.tasks.insert(block, at: 0)
+      }
+    }
+  }
+
+  // MARK: Threads
+
+  private enum Step {
+    case end
+    /// On the content in a block.
+    case work(Block)
+    /// The next stretch goes into a block.
+    case fetch(Block)
+  }
+
+  private static func start(_ worker: ReadWorker, _ shared: Monitor<State>) throws -> WorkerThread {
+    let confined = Confined(worker)
+    let blockSize = worker.stretches.blockSize
+    return try WorkerThread {
+      while true {
+        let step: Step = shared.wait { state in
+          if state.failure != nil { return .end }
+          // First what gives blocks back.
+          if let block = state.tasks.popLast() { return .work(block) }
+          if state.isComplete { return .end }
+          guard state.total == nil, !state.isPreparing,
+            let block = state.takeBlock(size: blockSize)
+          else { return nil }
+          block.number = state.taken
+          state.isPreparing = true
+          return .fetch(block)
+        }
+        do {
+          switch step {
+          case .end: return
+          case .work(let block):
+            try confined.value.work(on: block) { block in shared.update { $0.drop(block) } }
+            shared.update { $0.drop(block) }
+          case .fetch(let block):
+            let isThere = try confined.value.prepare(block)
+            shared.update { state in
+              state.isPreparing = false
+              if isThere { state.taken += 1 }
+              // Nothing can be read behind what is damaged here.
+              if !isThere || block.fault != nil { state.total = state.taken }
+              if !isThere { state.free.append(block) }
+            }
+            guard isThere else { continue }
+            try confined.value.complete(block)
+            shared.update { $0.ready[block.number] = block }
+          }
+        } catch {
+          shared.update { if $0.failure == nil { $0.failure = error } }
+        }
+      }
+    }
+  }
+}
+
+/// What a thread does for a pipeline that reads.
+private final class ReadWorker {
+  let stretches: any Stretches
+  private let decompressor: (any BlockDecompressor)?
+  private let checksums = Checksums()
+
+  init(_ stretches: any Stretches, _ decompressor: (any BlockDecompressor)?) {
+    self.stretches = stretches
+    self.decompressor = decompressor
+  }
+
+  /// False at the end of the archive.
+  func prepare(_ block: Block) throws -> Bool {
+    do {
+      return try stretches.next(block)
+    } catch let damage as DamagedStream {
+      block.fault = damage
+      return true
+    }
+  }
+
+  func complete(_ block: Block) throws {
+    guard block.fault == nil else { return }
+    do {
+      try stretches.complete(block, decompressor)
+    } catch let damage as DamagedStream {
+      block.fault = damage
+    }
+  }
+
+  func work(on block: Block, _ done: (Block) -> Void) throws {
+    try block.workOnContents(checksums, done)
+  }
+}
