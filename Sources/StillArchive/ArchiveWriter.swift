@@ -166,6 +166,8 @@ public final class ArchiveWriter {
           content, as: path, mode: metadata.mode, like: metadata,
           modified: metadata.modifiedSeconds, inManifest: listed)
         try source.close()
+      } else if try addLink(entry, source, as: path, inManifest: listed, of: tree) {
+        try source.close()
       } else {
         let inspector = listed.flatMap {
           tree.pageCheck?.inspector(of: $0) { room, offset in
@@ -180,6 +182,27 @@ public final class ArchiveWriter {
     }
   }
 
+  /// Adds another name of a file that is in the archive; false where it is not. Live files may go
+  /// and leave their number to others, and the control file gets its name last of all when it is
+  /// restored: both are taken for themselves.
+  private func addLink(
+    _ entry: TreeEntry, _ source: OpenFile, as path: FilePath, inManifest: FilePath?,
+    of tree: SourceTree
+  ) throws -> Bool {
+    let metadata = try source.metadata()
+    guard tree.isFrozen, entry.path != TreeWalk.controlPath,
+      let identity = LinkedFiles.identity(metadata),
+      let first = underway.addLink(
+        inManifest, modified: metadata.modifiedSeconds, identity)
+    else { return false }
+    var member = TarMember(path: path, kind: .hardLink(target: first.bytes), metadata)
+    complete(&member)
+    try tar.add(member)
+    files += 1
+    try settle()
+    return true
+  }
+
   private func add(
     _ source: OpenFile, as path: FilePath, inManifest: FilePath?, isFrozen: Bool,
     isReadOnce: Bool = false, _ inspector: PageInspector? = nil,
@@ -192,12 +215,16 @@ public final class ArchiveWriter {
     member.attributes = try source.extendedAttributes()
     member.accessList = try AccessLists.access(
       of: source.descriptor, shown: source.path.string)
+    // Who wants to see every byte wants to see the zeros too.
+    if inspect == nil { member.sparse = try SparseMap.of(source, metadata) }
     let copied = CopiedFile(
-      source, size: member.size, ifChanged: isFrozen ? .refuse : .fit, checksum: checksum,
-      isReadOnce: isReadOnce, inspector, inspect: inspect)
+      source, size: member.size, member.sparse, ifChanged: isFrozen ? .refuse : .fit,
+      checksum: checksum, isReadOnce: isReadOnce, inspector, inspect: inspect)
     try tar.add(member, copied)
     files += 1
-    underway.add(inManifest, modified: member.modifiedSeconds, copied)
+    underway.add(
+      inManifest, modified: member.modifiedSeconds, copied,
+      isFrozen ? LinkedFiles.identity(metadata) : nil, name: path)
     try settle()
   }
 

@@ -12,10 +12,13 @@ struct FilesUnderway {
 
     enum Result {
       case known(Checksum)
-      case underway(CopiedFile)
+      case underway(CopiedFile, LinkedFiles.Identity?)
+      /// Another name of a file that comes before it.
+      case link(LinkedFiles.Identity)
     }
   }
 
+  private var linked = LinkedFiles()
   private var items: [Item] = []
   private var first = 0
 
@@ -23,17 +26,36 @@ struct FilesUnderway {
     items.append(Item(path: path, size: size, modified: modified, result: .known(checksum)))
   }
 
-  mutating func add(_ path: FilePath?, modified: Int64, _ file: CopiedFile) {
-    items.append(Item(path: path, size: file.size, modified: modified, result: .underway(file)))
+  /// `identity` is that of a file with further names, whose name in the archive is `name`.
+  mutating func add(
+    _ path: FilePath?, modified: Int64, _ file: CopiedFile, _ identity: LinkedFiles.Identity?,
+    name: FilePath
+  ) {
+    var known = identity
+    if let identity, !linked.remember(identity, name, size: file.size) { known = nil }
+    items.append(
+      Item(path: path, size: file.size, modified: modified, result: .underway(file, known)))
+  }
+
+  /// Adds another name of a file; answers the first one in the archive, or nil where there is none.
+  mutating func addLink(
+    _ path: FilePath?, modified: Int64, _ identity: LinkedFiles.Identity
+  ) -> FilePath? {
+    guard let first = linked.first(identity) else { return nil }
+    items.append(Item(path: path, size: first.size, modified: modified, result: .link(identity)))
+    return first.path
   }
 
   /// Hands on those that are done, up to the first that is not.
   mutating func settle(
     list: (ManifestFile) throws -> Void, pages: (CheckedPages) -> Void
   ) rethrows {
-    while first < items.count, let outcome = items[first].outcome {
+    while first < items.count, let outcome = outcome(of: items[first]) {
       let item = items[first]
       first += 1
+      if case .underway(_, let identity?) = item.result {
+        linked.conclude(identity, outcome.checksum)
+      }
       guard let path = item.path else { continue }
       if !(outcome.bad.isEmpty && outcome.changed.isEmpty) {
         pages(CheckedPages(file: path.string, bad: outcome.bad, changed: outcome.changed))
@@ -51,13 +73,13 @@ struct FilesUnderway {
   }
 
   var isEmpty: Bool { first == items.count }
-}
 
-extension FilesUnderway.Item {
-  fileprivate var outcome: CopiedFile.Outcome? {
-    switch result {
+  private func outcome(of item: Item) -> CopiedFile.Outcome? {
+    switch item.result {
     case .known(let checksum): .init(checksum: checksum)
-    case .underway(let file): file.outcome
+    case .underway(let file, _): file.outcome
+    case .link(let identity):
+      linked.first(identity)?.checksum.map { .init(checksum: $0) }
     }
   }
 }

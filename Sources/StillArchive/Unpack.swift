@@ -88,12 +88,12 @@ private final class Unpacker: TarSink {
     case .file:
       let expected = try expect(path)
       if options.leftOut.contains(path) {
-        return ArchivedFile(size: member.size, expected, to: UnpackedFile(path, member, nil, work))
+        return ArchivedFile(member, expected, to: UnpackedFile(path, member, nil, work))
       }
       let (folder, name) = try place(path)
       let first = path == options.last ? name.waitingName : name
       return ArchivedFile(
-        size: member.size, expected, to: UnpackedFile(path, member, (folder, first), work))
+        member, expected, to: UnpackedFile(path, member, (folder, first), work))
     case .link(let target):
       let (folder, name) = try place(path)
       try folder.makeLink(name, to: options.linkTargets[path] ?? target)
@@ -154,7 +154,8 @@ private final class Unpacker: TarSink {
 
   /// Another name for a file of the archive. That is there only when the threads are done.
   private func addHardLink(_ path: FilePath, to target: FilePath) throws {
-    hardLinks.append((path, target, try expect(path)))
+    let expected = try expect(path)
+    if !options.leftOut.contains(path) { hardLinks.append((path, target, expected)) }
   }
 
   private func makeHardLink(
@@ -271,11 +272,13 @@ private final class UnpackedFile: ContentSink {
   func end(_ fault: String?) throws {
     if let fault { throw work.isNotWhatItWas(path, fault) }
     guard let file = try open() else { return }
+    // Nothing was written where the holes are; that the file ends in one, nothing said yet.
+    if member.sparse != nil { try file.truncate(to: member.size) }
     var part = UnpackSummary()
     try work.restorer.restore(member, file, &part)
     try file.close()
     part.files = 1
-    part.bytes = member.size
+    part.bytes = member.storedSize
     work.ended(part)
   }
 

@@ -61,6 +61,7 @@ private final class Verifier: TarSink {
   private let expected: ExpectedFiles?
   private let results: Results
   private var extra: [FilePath] = []
+  private var links = FoundLinks()
   private var count = 0
 
   init(
@@ -79,20 +80,29 @@ private final class Verifier: TarSink {
     }
     switch member.kind {
     case .folder, .link: return nil
-    case .hardLink, .other:
+    case .other:
       extra.append(path)
       return nil
-    case .file: break
+    case .file, .hardLink: break
     }
     var listed: ManifestFile?
     if let expected {
       listed = try expected.take(path)
       if listed == nil { extra.append(path) }
+    } else if member.kind == .file {
+      links.addUnlisted(path)
+    }
+    if case .hardLink(let target) = member.kind {
+      guard expected == nil || listed != nil else { return nil }
+      var other = member
+      other.path = FilePath(bytes: target)
+      links.add(path, to: (try? other.safePath(archive)) ?? other.path, listed)
+      return nil
     }
     count += 1
     let isJudged = expected == nil || listed != nil
     return ArchivedFile(
-      size: member.size, listed, to: ReadFile(path, number: count, isJudged: isJudged, results))
+      member, listed, to: ReadFile(path, number: count, isJudged: isJudged, results))
   }
 
   func finish(damage: StillError?) throws -> VerifyFindings {
@@ -105,6 +115,7 @@ private final class Verifier: TarSink {
     } else {
       findings.missing = rest
     }
+    try links.judge(expected, &findings)
     return findings
   }
 

@@ -9,6 +9,8 @@ public struct FileMetadata: Hashable, Sendable {
   public var kind: Kind
   /// In bytes.
   public var size: UInt64
+  /// What it takes on the disk, in bytes; less than its size where it has holes.
+  public var allocated: UInt64
   /// Permission bits with set-user-id, set-group-id and sticky.
   public var mode: UInt32
   public var owner: UInt32
@@ -28,6 +30,8 @@ public struct FileMetadata: Hashable, Sendable {
       default: .other
       }
     size = UInt64(max(0, status.st_size))
+    // In units of 512 bytes, whatever the file system's own blocks are (stat(2)).
+    allocated = UInt64(max(0, status.st_blocks)) * 512
     mode = status.st_mode & 0o7777
     owner = status.st_uid
     group = status.st_gid

@@ -74,19 +74,6 @@ import Testing
     #expect(try entries(of: own + foreign + rest).map(\.content) == [content])
   }
 
-  @Test func sparseFilesAreRefusedByName() throws {
-    let temporary = try TemporaryFolder()
-    try Program.run("truncate", "-s", "1M", "holes", in: temporary.path)
-    for format in ["gnu", "posix"] {
-      try Program.run(
-        "tar", "--format=\(format)", "--sparse", "-cf", "a.tar", "holes", in: temporary.path)
-      let archive = try temporary.read("a.tar")
-      let error = #expect(throws: StillError.self) { _ = try entries(of: archive) }
-      #expect(error?.message.contains("holes") == true)
-      #expect(error?.message.contains("cannot be read") == true)
-    }
-  }
-
   @Test func oldHeadersAreRead() throws {
     let temporary = try TemporaryFolder()
     try temporary.write("content", to: "folder/file")

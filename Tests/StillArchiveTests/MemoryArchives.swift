@@ -16,7 +16,9 @@ final class CollectingSink: TarSink {
   private final class Content: ContentSink {
     let bytes: Mutex<[UInt8]>
 
-    init(size: UInt64) { bytes = Mutex([UInt8](repeating: 0xEE, count: Int(size))) }
+    init(size: UInt64, filler: UInt8) {
+      bytes = Mutex([UInt8](repeating: filler, count: Int(size)))
+    }
 
     func put(_ piece: UnsafeRawBufferPointer, at offset: UInt64) {
       bytes.withLock {
@@ -34,9 +36,9 @@ final class CollectingSink: TarSink {
       members.append((member, nil))
       return nil
     }
-    let content = Content(size: member.size)
+    let content = Content(size: member.size, filler: member.sparse == nil ? 0xEE : 0)
     members.append((member, content))
-    return ArchivedFile(size: member.size, nil, to: content)
+    return ArchivedFile(member, nil, to: content)
   }
 
   var entries: [Entry] {

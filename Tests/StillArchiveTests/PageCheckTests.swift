@@ -162,6 +162,24 @@ import Testing
     #expect(try inspect(content, as: table, check, pieces: pieces) == [2, 9])
   }
 
+  @Test(
+    "The pages of holes are good, and those behind them have their numbers", arguments: [0, 4096])
+  func holes(_ rest: Int) throws {
+    var content = try bytes(table)
+    // Pages 2 to 5, and with a rest half of page 6 too: that one is no page any more.
+    let hole = 2 * 8192..<6 * 8192 + rest
+    content.replaceSubrange(hole, with: [UInt8](repeating: 0, count: hole.count))
+    content[9 * 8192 + 100] ^= 1
+    let place = try TestFolder(on: .memory)
+    let file = try OpenFolder.open(place.path).file("file", .update(permissions: 0o600))
+    try file.writeAll(content)
+    let inspector = try #require(check.inspector(of: table, file))
+    for part in [0..<hole.lowerBound, hole.upperBound..<content.count] {
+      content[part].withUnsafeBytes { inspector.take($0, at: UInt64(part.lowerBound)) }
+    }
+    #expect(inspector.bad == (rest == 0 ? [9] : [6, 9]))
+  }
+
   @Test func blocksAreCountedOverTheFilesOfARelation() throws {
     var check = check
     check.pagesPerFile = 4

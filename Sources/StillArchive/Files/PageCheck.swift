@@ -128,6 +128,27 @@ final class PageInspector {
     }
   }
 
+  /// Takes the next bytes of a file with holes. The pages of a hole are zeros, and good.
+  func take(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) {
+    let size = UInt64(check.pageSize)
+    let position = UInt64(index) * size + UInt64(rest.count)
+    if offset > position {
+      // The end of the page that has begun, whole pages, the beginning of another.
+      let end = rest.isEmpty ? position : min(offset, (UInt64(index) + 1) * size)
+      takeZeros(Int(end - position))
+      if offset > end {
+        index += UInt32((offset - end) / size)
+        takeZeros(Int((offset - end) % size))
+      }
+    }
+    take(bytes)
+  }
+
+  private func takeZeros(_ count: Int) {
+    let zeros = [UInt8](repeating: 0, count: count)
+    zeros.withUnsafeBytes { take($0) }
+  }
+
   private func see(_ page: UnsafeRawBufferPointer) {
     let block = firstBlock &+ index
     switch check.verdict(page, block: block) {

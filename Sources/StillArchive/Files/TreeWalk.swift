@@ -59,7 +59,7 @@ public struct TreeWalk {
   private var usedGrafts: Set<FilePath> = []
   private var rootMode: UInt32 = 0o700
 
-  private static let controlPath = FilePath("global/pg_control")
+  static let controlPath = FilePath("global/pg_control")
   private static let tablespaces = FilePath("pg_tblspc")
 
   /// Visits every entry of `tree` that belongs into a backup.

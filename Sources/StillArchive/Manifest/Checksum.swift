@@ -83,9 +83,28 @@ public final class RunningChecksum {
   }
 }
 
-/// Computes checksums of bytes that are there as a whole. Used by one thread at a time.
+/// Computes checksums of bytes that are there as a whole, and of zeros that are nowhere. Used by one
+/// thread at a time.
 final class Checksums {
   private var running: [ChecksumAlgorithm: RunningChecksum] = [:]
+  private var zeros: [UInt8] = []
+  private let checkpoint: () throws -> Void
+
+  /// - Parameter checkpoint: ends work that takes long by what it throws: a terabyte of zeros takes
+  ///   many minutes.
+  init(checkpoint: @escaping () throws -> Void = {}) { self.checkpoint = checkpoint }
+
+  func addZeros(_ count: UInt64, to checksum: RunningChecksum) throws {
+    guard count > 0, checksum.algorithm != .none else { return }
+    if zeros.isEmpty { zeros = [UInt8](repeating: 0, count: 256 << 10) }
+    var left = count
+    while left > 0 {
+      try checkpoint()
+      let step = Int(min(left, UInt64(zeros.count)))
+      zeros.withUnsafeBytes { checksum.update(UnsafeRawBufferPointer(rebasing: $0[..<step])) }
+      left -= UInt64(step)
+    }
+  }
 
   func of(_ bytes: UnsafeRawBufferPointer, _ algorithm: ChecksumAlgorithm) throws -> Checksum {
     let checksum = try running[algorithm] ?? RunningChecksum(algorithm)

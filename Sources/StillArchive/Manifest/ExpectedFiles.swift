@@ -13,23 +13,29 @@ public final class ExpectedFiles {
     case tablespace(UInt32)
   }
 
+  private let files: () -> () throws -> ManifestFile?
   private let nextFile: () throws -> ManifestFile?
   private let pathInArchive: (FilePath) -> FilePath?
   /// Entries that were passed by, by their path in the archive.
   private var passed: [FilePath: ManifestFile] = [:]
 
   public convenience init(_ manifest: BackupManifest, in archive: Archive) {
-    var files = manifest.files[...]
-    self.init(archive) { files.popFirst() }
+    self.init(archive) {
+      var files = manifest.files[...]
+      return { files.popFirst() }
+    }
   }
 
   public convenience init(_ manifest: ManifestReader, in archive: Archive) {
-    let files = manifest.files()
-    self.init(archive) { try files.next() }
+    self.init(archive) {
+      let files = manifest.files()
+      return { try files.next() }
+    }
   }
 
-  private init(_ archive: Archive, _ next: @escaping () throws -> ManifestFile?) {
-    nextFile = next
+  private init(_ archive: Archive, _ files: @escaping () -> () throws -> ManifestFile?) {
+    self.files = files
+    nextFile = files()
     switch archive {
     case .base(let tablespaces):
       let elsewhere = tablespaces.map { FilePath("pg_tblspc/\($0)") }
@@ -49,6 +55,17 @@ public final class ExpectedFiles {
       passed[its] = file
     }
     return nil
+  }
+
+  /// The entries of these files, taken or not, by their path in the archive.
+  func entries(of paths: Set<FilePath>) throws -> [FilePath: ManifestFile] {
+    guard !paths.isEmpty else { return [:] }
+    var found: [FilePath: ManifestFile] = [:]
+    let next = files()
+    while let file = try next() {
+      if let path = pathInArchive(file.path), paths.contains(path) { found[path] = file }
+    }
+    return found
   }
 
   /// What was not taken, by its path in the archive, in the order of bytes.

@@ -17,15 +17,17 @@ protocol ContentSink: AnyObject, Sendable {
 /// compare them, in their order, with what the manifest says.
 final class ArchivedFile: PassingFile, @unchecked Sendable {
   let size: UInt64
+  let sparse: SparseMap?
   private let expected: ManifestFile?
   private let sink: any ContentSink
   private let pieces = InOrder<(block: Block, content: BlockContent)>()
   /// Of those pieces; used by one thread at a time, as they are handled.
-  private var checksum: RunningChecksum?
+  private var checksum: OrderedChecksum?
 
   /// - Parameter expected: nil where nobody knows what the content has to be.
-  init(size: UInt64, _ expected: ManifestFile?, to sink: any ContentSink) {
-    self.size = size
+  init(_ member: TarMember, _ expected: ManifestFile?, to sink: any ContentSink) {
+    size = member.size
+    sparse = member.sparse
     self.expected = expected
     self.sink = sink
   }
@@ -42,13 +44,12 @@ final class ArchivedFile: PassingFile, @unchecked Sendable {
       return try sink.end(fault(checksum))
     }
     try pieces.bring((block, content), number: content.number) { block, content in
-      if let expected {
-        let checksum = try self.checksum ?? RunningChecksum(expected.checksum.algorithm)
-        self.checksum = checksum
-        checksum.update(block.bytes(content))
+      if let expected, checksum == nil {
+        checksum = try OrderedChecksum(expected.checksum.algorithm)
       }
+      try checksum?.take(block.bytes(content), at: content.offset, checksums)
       done(block)
-      if content.isLast { try sink.end(fault(checksum?.finish())) }
+      if content.isLast { try sink.end(fault(checksum?.finish(size: size, checksums))) }
     }
   }
 

@@ -66,13 +66,15 @@ struct BlockContent {
   var isThere = true
 
   var isWhole: Bool { UInt64(range.count) == file.size }
-  var isLast: Bool { offset + UInt64(range.count) == file.size }
+  var isLast: Bool { offset + UInt64(range.count) == file.dataEnd }
 }
 
 /// A file whose content passes through a pipeline, in blocks, in one direction or the other.
 protocol PassingFile: AnyObject, Sendable {
   /// In bytes.
   var size: UInt64 { get }
+  /// Where its data is; nil for a file without holes.
+  var sparse: SparseMap? { get }
 
   /// Reads a piece into its block, where it is not there yet.
   func read(into room: UnsafeMutableRawBufferPointer, at offset: UInt64) throws
@@ -83,6 +85,11 @@ protocol PassingFile: AnyObject, Sendable {
   func work(
     on content: BlockContent, in block: Block, _ checksums: Checksums, _ done: (Block) -> Void
   ) throws
+}
+
+extension PassingFile {
+  /// Behind the last of its data there are only zeros.
+  var dataEnd: UInt64 { sparse.map { $0.data.last?.upperBound ?? 0 } ?? size }
 }
 
 extension Block {

@@ -18,6 +18,7 @@ final class CopiedFile: PassingFile, @unchecked Sendable {
   static let smallSize: UInt64 = 128 << 10
 
   let size: UInt64
+  let sparse: SparseMap?
   private let source: OpenFile
   private let changes: TarWriter.ChangingFiles
   private let isReadOnce: Bool
@@ -26,20 +27,23 @@ final class CopiedFile: PassingFile, @unchecked Sendable {
   private let inspect: ((UnsafeRawBufferPointer) -> Void)?
   private let pieces = InOrder<(block: Block, content: BlockContent)>()
   /// Of those pieces; used by one thread at a time, as they are handled.
-  private var checksum: RunningChecksum?
+  private var checksum: OrderedChecksum?
   private let result = Mutex<Outcome?>(nil)
 
   /// - Parameters:
   ///   - isReadOnce: nobody else reads this file, so the page cache need not keep it.
   ///   - size: what of it goes into the archive.
+  ///   - sparse: where its data is, if it has holes.
   ///   - inspect: gets to see every byte, in their order, by whoever adds it to the archive.
   init(
-    _ source: OpenFile, size: UInt64, ifChanged changes: TarWriter.ChangingFiles,
-    checksum algorithm: ChecksumAlgorithm, isReadOnce: Bool, _ inspector: PageInspector?,
+    _ source: OpenFile, size: UInt64, _ sparse: SparseMap? = nil,
+    ifChanged changes: TarWriter.ChangingFiles, checksum algorithm: ChecksumAlgorithm,
+    isReadOnce: Bool, _ inspector: PageInspector?,
     inspect: ((UnsafeRawBufferPointer) -> Void)? = nil
   ) {
     self.source = source
     self.size = size
+    self.sparse = sparse
     self.changes = changes
     self.algorithm = algorithm
     self.isReadOnce = isReadOnce
@@ -91,12 +95,13 @@ final class CopiedFile: PassingFile, @unchecked Sendable {
       return
     }
     try pieces.bring((block, content), number: content.number) { block, content in
-      let checksum = try self.checksum ?? RunningChecksum(algorithm)
-      self.checksum = checksum
-      checksum.update(block.bytes(content))
-      inspector?.take(block.bytes(content))
+      let bytes = block.bytes(content)
+      var checksum = try self.checksum ?? OrderedChecksum(algorithm)
+      try checksum.take(bytes, at: content.offset, checksums)
+      inspector?.take(bytes, at: content.offset)
       done(block)
-      if content.isLast { try end(checksum.finish()) }
+      if content.isLast { try end(checksum.finish(size: size, checksums)) }
+      self.checksum = checksum
     }
   }
 

@@ -68,7 +68,12 @@ public final class CopyPipeline {
     shared = Monitor(State(allowance: count + max(2, count / 2) + 2))
     do {
       for _ in 0..<count {
-        threads.append(try Self.start(Worker(try compression.makeCompressor()), shared))
+        let checksums = Checksums { [shared] in
+          try cancellation?.checkpoint()
+          if shared.update({ $0.failure != nil }) { throw Abandoned() }
+        }
+        let worker = Worker(try compression.makeCompressor(), checksums)
+        threads.append(try Self.start(worker, shared))
       }
       let writer = BlockWriter(output, index: compression.makeIndex())
       threads.append(try Self.start(writer, shared))
@@ -101,27 +106,40 @@ public final class CopyPipeline {
       file.conclude(try RunningChecksum(checksum).finish())
       return try file.endReading()
     }
-    var offset: UInt64 = 0
+    // A file that is one hole is one piece, of no bytes.
+    let parts = file.sparse?.data ?? [0..<file.size]
+    if parts.isEmpty { _ = try append(file, piece: 0, at: 0, 0) }
     var number = 0
-    while offset < file.size {
-      let block = try current ?? nextBlock()
-      current = block
-      let count = Int(min(UInt64(block.room.count), file.size - offset))
-      let range = block.inputCount..<block.inputCount + count
-      if file.isReadAtOnce {
-        try file.read(into: UnsafeMutableRawBufferPointer(rebasing: block.input[range]), at: offset)
-      } else {
-        file.expect(offset, count)
+    for part in parts {
+      var offset = part.lowerBound
+      while offset < part.upperBound {
+        let count = try append(file, piece: number, at: offset, part.upperBound - offset)
+        offset += UInt64(count)
+        number += 1
+        progress(UInt64(count))
       }
-      block.contents.append(
-        BlockContent(
-          file: file, range: range, offset: offset, number: number, isThere: file.isReadAtOnce))
-      offset += UInt64(count)
-      number += 1
-      progress(UInt64(count))
-      try advance(count)
     }
     if file.isReadAtOnce { try file.endReading() }
+  }
+
+  /// Appends up to `limit` bytes of a file as its next piece; answers how many.
+  private func append(
+    _ file: CopiedFile, piece number: Int, at offset: UInt64, _ limit: UInt64
+  ) throws -> Int {
+    let block = try current ?? nextBlock()
+    current = block
+    let count = Int(min(UInt64(block.room.count), limit))
+    let range = block.inputCount..<block.inputCount + count
+    if file.isReadAtOnce {
+      try file.read(into: UnsafeMutableRawBufferPointer(rebasing: block.input[range]), at: offset)
+    } else {
+      file.expect(offset, count)
+    }
+    block.contents.append(
+      BlockContent(
+        file: file, range: range, offset: offset, number: number, isThere: file.isReadAtOnce))
+    try advance(count)
+    return count
   }
 
   /// Ends the stream: waits until all of it is written and on the disk.
@@ -239,9 +257,12 @@ struct Confined<Value>: @unchecked Sendable {
 /// What a worker does with a block.
 private final class Worker {
   private let compressor: (any BlockCompressor)?
-  private let checksums = Checksums()
+  private let checksums: Checksums
 
-  init(_ compressor: (any BlockCompressor)?) { self.compressor = compressor }
+  init(_ compressor: (any BlockCompressor)?, _ checksums: Checksums) {
+    self.compressor = compressor
+    self.checksums = checksums
+  }
 
   /// Reads what is not there yet, looks at it while it is in the processor's cache, and compresses.
   func work(on block: Block, _ done: (Block) -> Void) throws {

@@ -55,8 +55,13 @@ final class ReadPipeline {
     shared = Monitor(State(allowance: count + max(2, count / 2) + 2))
     do {
       for _ in 0..<count {
-        threads.append(
-          try Self.start(ReadWorker(plan.stretches, try plan.packing.makeDecompressor()), shared))
+        let checksums = Checksums { [shared] in
+          try cancellation?.checkpoint()
+          if shared.update({ $0.failure != nil }) { throw Abandoned() }
+        }
+        let worker = ReadWorker(
+          plan.stretches, try plan.packing.makeDecompressor(), checksums)
+        threads.append(try Self.start(worker, shared))
       }
     } catch {
       abandon()
@@ -200,9 +205,12 @@ final class ReadPipeline {
 private final class ReadWorker {
   let stretches: any Stretches
   private let decompressor: (any BlockDecompressor)?
-  private let checksums = Checksums()
+  private let checksums: Checksums
 
-  init(_ stretches: any Stretches, _ decompressor: (any BlockDecompressor)?) {
+  init(
+    _ stretches: any Stretches, _ decompressor: (any BlockDecompressor)?, _ checksums: Checksums
+  ) {
+    self.checksums = checksums
     self.stretches = stretches
     self.decompressor = decompressor
   }

@@ -15,6 +15,11 @@ struct TarHeaderFields {
     }
   }
 
+  /// A block that has no sum: it goes on with the header before it.
+  init(unchecked block: [UInt8]) { bytes = block }
+
+  func byte(_ offset: Int) -> UInt8 { bytes[offset] }
+
   var typeFlag: UInt8 { bytes[TarFormat.typeFlag] }
 
   /// Octal digits among blanks and zeros, or base 256 where the highest bit is set.
@@ -43,13 +48,9 @@ struct TarHeaderFields {
   func member(
     records: [[UInt8]: [UInt8]], longName: [UInt8]?, longLink: [UInt8]?
   ) throws -> TarMember {
-    for key in records.keys where key.starts(with: "GNU.sparse.".utf8) {
-      let name = String(decoding: text(TarFormat.name), as: UTF8.self)
-      throw DamagedStream(reason: "\(name) is stored as a sparse file, which cannot be read")
-    }
     func record(_ key: String) -> [UInt8]? { records[Array(key.utf8)] }
 
-    let name = record("path") ?? longName ?? fullName
+    let name = record("GNU.sparse.name") ?? record("path") ?? longName ?? fullName
     let target = record("linkpath") ?? longLink ?? Array(text(TarFormat.linkName))
     guard !name.isEmpty, !name.contains(0), !target.contains(0) else {
       throw DamagedStream(reason: "a member has no usable name")
@@ -86,7 +87,7 @@ struct TarHeaderFields {
 
   private func kind(name: [UInt8], target: [UInt8]) -> TarMember.Kind {
     switch typeFlag {
-    case UInt8(ascii: "0"), 0, UInt8(ascii: "7"):
+    case UInt8(ascii: "0"), 0, UInt8(ascii: "7"), OldSparseHeader.typeFlag:
       // Before ustar, a folder was a file with a slash at the end of its name.
       name.last == UInt8(ascii: "/") ? .folder : .file
     case UInt8(ascii: "1"): .hardLink(target: target)

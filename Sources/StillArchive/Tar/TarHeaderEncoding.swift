@@ -3,13 +3,14 @@ import StillSystem
 
 extension TarMember {
   /// The blocks that stand before the member's content: a ustar header and, where that cannot say
-  /// all, a PAX extended header before it.
+  /// all, a PAX extended header before it; for a file with holes also the map of them.
   func encodedHeader() -> [UInt8] {
     var records = PaxRecords()
     let name = encodedName
     let header = encodedUstar(name: name, &records)
     guard !records.bytes.isEmpty else { return header }
     return TarMember.paxHeader(for: name, records) + records.padded + header
+      + (sparse?.encoded ?? [])
   }
 
   /// The path as tar has it: folders end with a slash, the root is `./`.
@@ -21,16 +22,24 @@ extension TarMember {
 
   private func encodedUstar(name: [UInt8], _ records: inout PaxRecords) -> [UInt8] {
     var header = TarHeader()
-    if let split = TarMember.split(name) {
+    if sparse != nil {
+      records.add("GNU.sparse.major", "1")
+      records.add("GNU.sparse.minor", "0")
+      records.add("GNU.sparse.name", name)
+      records.add("GNU.sparse.realsize", "\(size)")
+      header.put(TarMember.nameBeside("GNUSparseFile.0/", name), TarFormat.name)
+    } else if let split = TarMember.split(name) {
       header.put(split.name, TarFormat.name)
       header.put(split.prefix, TarFormat.prefix)
     } else {
       records.add("path", name)
       header.put(Array(name.prefix(TarFormat.name.count)), TarFormat.name)
     }
-    if case .link(let target) = kind {
+    switch kind {
+    case .link(let target), .hardLink(let target):
       if target.count > TarFormat.linkName.count { records.add("linkpath", target) }
       header.put(Array(target.prefix(TarFormat.linkName.count)), TarFormat.linkName)
+    case .file, .folder, .other: break
     }
     header.put(octal: UInt64(mode), TarFormat.mode)
     // Numbers that do not fit stand in a record and, for readers that know only GNU's way (the
@@ -41,7 +50,8 @@ extension TarMember {
     if !header.put(number: UInt64(group), TarFormat.group) {
       records.add("gid", "\(group)")
     }
-    if !header.put(number: size, TarFormat.size) { records.add("size", "\(size)") }
+    let stored = storedSize + UInt64(sparse?.encoded.count ?? 0)
+    if !header.put(number: stored, TarFormat.size) { records.add("size", "\(stored)") }
     if modifiedNanoseconds != 0 || modifiedSeconds < 0 || modifiedSeconds >= 1 << 33 {
       records.add("mtime", TarMember.time(modifiedSeconds, modifiedNanoseconds))
     }
@@ -96,12 +106,15 @@ extension TarMember {
     return text
   }
 
+  /// What a reader that does not know what the member is makes of it: a file beside.
+  private static func nameBeside(_ folder: String, _ name: [UInt8]) -> [UInt8] {
+    let last = name.split(separator: UInt8(ascii: "/")).last ?? [UInt8(ascii: ".")]
+    return Array(folder.utf8) + last.prefix(TarFormat.name.count - folder.utf8.count)
+  }
+
   private static func paxHeader(for name: [UInt8], _ records: PaxRecords) -> [UInt8] {
     var header = TarHeader()
-    // What a reader that does not know PAX makes of it: a small file beside.
-    let last = name.split(separator: UInt8(ascii: "/")).last ?? [UInt8(ascii: ".")]
-    header.put(
-      Array("PaxHeaders/".utf8) + last.prefix(TarFormat.name.count - 11), TarFormat.name)
+    header.put(nameBeside("PaxHeaders/", name), TarFormat.name)
     header.put(octal: 0o644, TarFormat.mode)
     header.put(octal: 0, TarFormat.owner)
     header.put(octal: 0, TarFormat.group)

@@ -9,7 +9,7 @@ public struct TarMember: Equatable, Sendable {
     case folder
     /// A symbolic link and what it says, byte for byte.
     case link(target: [UInt8])
-    /// Another name for the member named so. Read, never written.
+    /// Another name for the file that the archive has under this one.
     case hardLink(target: [UInt8])
     /// Devices, pipes and what tar programs have invented, by its type flag. Read, never written.
     case other(UInt8)
@@ -20,6 +20,8 @@ public struct TarMember: Equatable, Sendable {
   public var kind: Kind
   /// Of the content, in bytes; 0 for all but files.
   public var size: UInt64 = 0
+  /// Where the data is, for files with holes.
+  public var sparse: SparseMap?
   /// Permission bits with set-user-id, set-group-id and sticky.
   public var mode: UInt32
   public var owner: UInt32 = 0
@@ -34,6 +36,9 @@ public struct TarMember: Equatable, Sendable {
   /// POSIX ACLs in the form of `AccessLists`; nil where the mode says it all.
   public var accessList: String?
   public var inheritedAccessList: String?
+
+  /// What of the content is in the archive, in bytes.
+  var storedSize: UInt64 { sparse?.storedSize ?? size }
 
   public init(path: FilePath, kind: Kind, size: UInt64 = 0, mode: UInt32) {
     self.path = path

@@ -10,7 +10,7 @@ protocol TarSink: AnyObject {
 }
 
 /// Reads tar archives in the formats that are about: ustar, PAX with global headers, GNU with its
-/// long names; plain, or compressed with zstd, gzip or lz4, whatever the file is called.
+/// long names, and GNU's ways to store files with holes; plain, or compressed with zstd, gzip or lz4, whatever the file is called.
 ///
 /// Everything is checked that can be: headers by their sum, the end by its two blocks of zeros and
 /// by nothing but zeros behind, compressed data by what the format has. An archive that was cut
@@ -41,7 +41,7 @@ final class TarReader {
       while let member = try nextMember() {
         try cancellation?.checkpoint()
         let file = try sink.begin(member)
-        if member.kind == .file { try passContent(member.size, to: file) }
+        if member.kind == .file { try passContent(of: member, to: file) }
         lastWhole = member.path
       }
       try expectOnlyZeros()
@@ -79,18 +79,21 @@ final class TarReader {
     }
   }
 
-  private func passContent(_ size: UInt64, to file: ArchivedFile?) throws {
+  private func passContent(of member: TarMember, to file: ArchivedFile?) throws {
+    let size = member.storedSize
     let padding = UInt64(TarFormat.padding(size))
     guard let file else { return try pass(size + padding, of: "a file") { _ in } }
     if size == 0 { source.take(0, as: 0, of: file, at: 0) }
-    var offset: UInt64 = 0
     var number = 0
-    while offset < size {
-      let piece = try ahead(size - offset)
-      if piece.isEmpty { throw DamagedStream(reason: "it ends within a file") }
-      source.take(piece.count, as: number, of: file, at: offset)
-      offset += UInt64(piece.count)
-      number += 1
+    for part in member.sparse?.data ?? [0..<size] {
+      var offset = part.lowerBound
+      while offset < part.upperBound {
+        let piece = try ahead(part.upperBound - offset)
+        if piece.isEmpty { throw DamagedStream(reason: "it ends within a file") }
+        source.take(piece.count, as: number, of: file, at: offset)
+        offset += UInt64(piece.count)
+        number += 1
+      }
     }
     try pass(padding, of: "a file") { _ in }
   }
@@ -138,6 +141,7 @@ final class TarReader {
   /// Reads headers up to one that is a member's.
   private func nextMember() throws -> TarMember? {
     var records: [[UInt8]: [UInt8]] = [:]
+    var sparse = SparseRecords()
     var longName: [UInt8]?
     var longLink: [UInt8]?
     var isWithinMember = false
@@ -148,9 +152,12 @@ final class TarReader {
       }
       switch header.typeFlag {
       case UInt8(ascii: "x"):
-        records.merge(try extendedRecords(header)) { $1 }
+        for (key, value) in try extendedRecords(header) {
+          records[key] = value
+          try sparse.take(key, value)
+        }
       case UInt8(ascii: "g"):
-        global.merge(try extendedRecords(header)) { $1 }
+        for (key, value) in try extendedRecords(header) { global[key] = value }
         continue
       case UInt8(ascii: "L"):
         longName = try longText(header)
@@ -161,8 +168,9 @@ final class TarReader {
         continue
       default:
         let all = global.merging(records) { $1 }
-        let member = try header.member(records: all, longName: longName, longLink: longLink)
+        var member = try header.member(records: all, longName: longName, longLink: longLink)
         try refuseUnknown(member)
+        try addMap(to: &member, header, sparse)
         return member
       }
       isWithinMember = true
@@ -177,14 +185,65 @@ final class TarReader {
       reason: "\(member.path) is of the kind '\(UnicodeScalar(flag))', which cannot be read")
   }
 
-  private func extendedRecords(_ header: TarHeaderFields) throws -> [[UInt8]: [UInt8]] {
+  /// Completes a file with holes; the size in its header is that of what is in the archive.
+  private func addMap(
+    to member: inout TarMember, _ header: TarHeaderFields, _ sparse: SparseRecords
+  ) throws {
+    guard member.kind == .file else { return }
+    var stored = member.size
+    if header.typeFlag == OldSparseHeader.typeFlag {
+      member.sparse = try OldSparseHeader.map(header) {
+        try bytes(UInt64(TarFormat.blockSize), of: "a header")
+      }
+    } else {
+      switch try sparse.form() {
+      case nil: return
+      case .map(let map): member.sparse = map
+      case .inFront(let size): member.sparse = try mapInFront(of: &stored, size: size)
+      }
+    }
+    guard let map = member.sparse, map.storedSize == stored else { throw SparseRecords.damaged }
+    member.size = map.size
+  }
+
+  /// - Parameters:
+  ///   - stored: bytes of map and data together; afterwards those of the data.
+  ///   - size: of the file.
+  private func mapInFront(of stored: inout UInt64, size: UInt64) throws -> SparseMap {
+    var numbers: [UInt64] = []
+    var digits: [UInt8] = []
+    var taken: UInt64 = 0
+    while numbers.isEmpty || UInt64(numbers.count) < 1 + 2 * numbers[0] {
+      taken += UInt64(TarFormat.blockSize)
+      guard taken <= min(stored, TarReader.longestHeader) else { throw SparseRecords.damaged }
+      for byte in try bytes(UInt64(TarFormat.blockSize), of: "a map") {
+        if byte == UInt8(ascii: "\n") {
+          numbers.append(try SparseRecords.number(digits))
+          digits = []
+          guard numbers[0] <= TarReader.longestHeader else { throw SparseRecords.damaged }
+          if UInt64(numbers.count) == 1 + 2 * numbers[0] { break }
+        } else {
+          digits.append(byte)
+          guard digits.count <= 20 else { throw SparseRecords.damaged }
+        }
+      }
+    }
+    stored -= taken
+    return try SparseMap(
+      size: size,
+      read: stride(from: 1, to: numbers.count, by: 2).map { (numbers[$0], numbers[$0 + 1]) })
+  }
+
+  private func extendedRecords(
+    _ header: TarHeaderFields
+  ) throws -> [(key: [UInt8], value: [UInt8])] {
     let size = try header.number(TarFormat.size, "size")
     let content = try bytes(size, of: "an extended header")
     try pass(UInt64(TarFormat.padding(size)), of: "an extended header") { _ in }
     guard let records = PaxRecords.parse(content) else {
       throw DamagedStream(reason: "an extended header cannot be understood")
     }
-    return Dictionary(records.map { ($0.key, $0.value) }) { $1 }
+    return records
   }
 
   private func longText(_ header: TarHeaderFields) throws -> [UInt8] {

@@ -51,7 +51,7 @@ public final class TarWriter {
     return checksum.finish()
   }
 
-  /// Adds a file, `member.size` bytes of it. What comes of it is known when the pipeline has come so
+  /// Adds a file, `member.size` bytes of it, holes included. What comes of it is known when the pipeline has come so
   /// far.
   ///
   /// - Throws: `.copying`, here or from a later call, when the file is shorter or longer than that,
@@ -63,7 +63,7 @@ public final class TarWriter {
       contentBytes += bytes
       progress(bytes)
     }
-    try pad(member.size)
+    try pad(member.storedSize)
     members += 1
   }
 

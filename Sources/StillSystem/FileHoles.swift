@@ -1,0 +1,27 @@
+import Glibc
+import StillModel
+
+extension OpenFile {
+  /// The next part of the file, from `offset` on, that is not a hole (lseek(2), "Seeking file data
+  /// and holes"); nil where nothing but a hole is left. Where a file system knows nothing of holes,
+  /// all of a file is data.
+  ///
+  /// Moves the position that `readSome` reads from.
+  public func nextData(from offset: UInt64) throws -> Range<UInt64>? {
+    let start = lseek(descriptor, off_t(offset), seekData)
+    if start < 0 {
+      let code = errno
+      // Nothing behind it, be it for a hole or because the file ends before.
+      if code == ENXIO { return nil }
+      throw StillError.system("look for holes in", path.string, code)
+    }
+    // There is a hole behind every file.
+    let end = try check("look for holes in", path.string) { lseek(descriptor, start, seekHole) }
+    // Cut off meanwhile, where somebody is at work on it.
+    return end > start ? UInt64(start)..<UInt64(end) : nil
+  }
+}
+
+/// `SEEK_DATA` and `SEEK_HOLE` of <unistd.h>, which Swift sees only with GNU's extensions.
+private let seekData: Int32 = 3
+private let seekHole: Int32 = 4
