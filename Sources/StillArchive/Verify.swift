@@ -17,8 +17,8 @@ public struct VerifyFindings: Equatable, Sendable {
   public var missing: [FilePath] = []
   /// Files that the manifest does not list, and paths that no backup has.
   public var extra: [FilePath] = []
-  /// What is wrong with the archive itself, such that its rest could not be read.
-  public var damage: StillError?
+  /// What is wrong with the archive itself, such that not only the content of one file is lost.
+  public var damage: [StillError] = []
   /// Files that the damage cut short, and those that may be behind it.
   public var unread: [FilePath] = []
   /// What was read and is good.
@@ -27,11 +27,12 @@ public struct VerifyFindings: Equatable, Sendable {
   public var bytes: UInt64 = 0
 
   public var isClean: Bool {
-    bad.isEmpty && missing.isEmpty && extra.isEmpty && damage == nil && unread.isEmpty
+    bad.isEmpty && missing.isEmpty && extra.isEmpty && damage.isEmpty && unread.isEmpty
   }
 }
 
-/// Reads all of an archive and compares it with the manifest, past every bad file to the end.
+/// Reads all of an archive and compares it with the manifest, past every bad file and everything
+/// that is damaged to the end.
 ///
 /// Without `expected`, only the archive itself is checked (WAL, configuration).
 ///
@@ -46,21 +47,22 @@ public func verify(
 ) throws -> VerifyFindings {
   let verifier = Verifier(archive: archive.path, expected, progress)
   do {
-    try TarReader(archive, workers: workers, cancellation: cancellation).read(into: verifier)
+    try TarReader(archive, workers: workers, cancellation: cancellation).salvage(into: verifier)
   } catch let error as StillError where error.status == .copying && !isOrder(cancellation) {
-    return try verifier.finish(damage: error)
+    verifier.found(error)
   }
-  return try verifier.finish(damage: nil)
+  return try verifier.finish()
 }
 
 /// Whether the reason to stop came from outside; it may have the status of a damaged archive.
 private func isOrder(_ cancellation: Cancellation?) -> Bool { cancellation?.isCancelled ?? false }
 
-private final class Verifier: TarSink {
+private final class Verifier: SalvageSink {
   private let archive: FilePath
   private let expected: ExpectedFiles?
   private let results: Results
   private var extra: [FilePath] = []
+  private var damage: [StillError] = []
   private var links = FoundLinks()
   private var count = 0
 
@@ -105,15 +107,29 @@ private final class Verifier: TarSink {
       member, listed, to: ReadFile(path, number: count, isJudged: isJudged, results))
   }
 
-  func finish(damage: StillError?) throws -> VerifyFindings {
+  func found(_ damage: StillError) {
+    // Of a stretch that is lost, one word is enough.
+    if self.damage.last != damage { self.damage.append(damage) }
+  }
+
+  /// Folders and symbolic links are not in the manifest, and nobody judges them.
+  func expects(_ member: TarMember) throws -> Bool {
+    guard let path = try? member.safePath(archive) else { return false }
+    switch member.kind {
+    case .folder, .link, .other: return false
+    case .file, .hardLink: return try expected?.holds(path) ?? true
+    }
+  }
+
+  func finish() throws -> VerifyFindings {
     var findings = results.findings
     findings.extra = extra
     let rest = try expected?.rest() ?? []
-    if let damage {
-      findings.damage = damage
-      findings.unread += rest
-    } else {
+    findings.damage = damage
+    if damage.isEmpty {
       findings.missing = rest
+    } else {
+      findings.unread += rest
     }
     try links.judge(expected, &findings)
     return findings

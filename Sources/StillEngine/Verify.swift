@@ -115,7 +115,7 @@ private final class BackupFindings {
 extension VerifyFindings {
   /// One line for each thing that is wrong.
   fileprivate func problems(in archive: String) -> [String] {
-    var lines = damage.map { [$0.message] } ?? []
+    var lines = damage.map(\.message)
     lines += bad.map { "\(archive): \($0.path) is bad: \($0.fault)" }
     lines += missing.map { "\(archive): \($0) is missing" }
     lines += extra.map { "\(archive): \($0) is not in the manifest" }

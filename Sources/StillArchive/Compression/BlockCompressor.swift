@@ -9,10 +9,10 @@ protocol BlockCompressor: AnyObject {
 
 /// Decompresses what a `BlockCompressor` made. Used by one thread at a time.
 protocol BlockDecompressor: AnyObject {
-  /// Fills the block's input with `size` bytes from its output.
+  /// Fills the block's input from its output. How much that is, the frame itself says best.
   ///
-  /// - Throws: `DamagedStream` where that is not what is in it.
-  func decompress(_ block: Block, to size: Int) throws
+  /// - Throws: `DamagedStream` where it does not fit, or is not what was compressed.
+  func decompress(_ block: Block) throws
 }
 
 /// Says where the frames of an archive are, for readers that want to begin within it.

@@ -47,7 +47,7 @@ enum GzipMember {
   /// CRC-32 and size of the content.
   static let trailerSize = 8
 
-  private static let beginning: [UInt8] = [
+  static let beginning: [UInt8] = [
     0x1F, 0x8B, 8, 0x04,  // deflate, with an extra field
     0, 0, 0, 0, 0, 0xFF,  // no time, unknown system
     8, 0, UInt8(ascii: "P"), UInt8(ascii: "S"), 4, 0,
@@ -78,16 +78,16 @@ final class GzipDecompressor: BlockDecompressor {
 
   deinit { libdeflate_free_decompressor(decompressor) }
 
-  func decompress(_ block: Block, to size: Int) throws {
+  func decompress(_ block: Block) throws {
     var used = 0
     var count = 0
     let result = libdeflate_gzip_decompress_ex(
-      decompressor, block.output.baseAddress, block.outputCount, block.input.baseAddress, size,
-      &used, &count)
-    guard result == LIBDEFLATE_SUCCESS, count == size, used == block.outputCount else {
+      decompressor, block.output.baseAddress, block.outputCount, block.input.baseAddress,
+      block.input.count, &used, &count)
+    guard result == LIBDEFLATE_SUCCESS, used == block.outputCount else {
       throw DamagedStream(reason: "gzip: a member is not what it was")
     }
-    block.inputCount = size
+    block.inputCount = count
   }
 }
 

@@ -33,12 +33,17 @@ enum LZ4Frame {
   static let headerSize = 4 + 1 + 1 + 8 + 1 + 4
   /// The end mark and the content's checksum.
   private static let endSize = 4 + 4
-  /// Version 1, independent pieces, content size and checksum, nothing else; 4 MiB.
-  private static let flags: [UInt8] = [0b0110_1100, 0x70]
+  /// Version 1, independent pieces, content size and checksum, nothing else.
+  private static let flags: UInt8 = 0b0110_1100
+  /// Of pieces: 64 KiB, 256 KiB, 1 MiB, 4 MiB; as small as the content allows.
+  private static let pieceSizes: Set<UInt8> = [0x40, 0x50, 0x60, 0x70]
+  static let beginning = magic + [flags]
 
   /// Sizes of the frame that begins so, and of its content; nil for others than ours.
   static func sizes(_ header: [UInt8]) -> (compressed: Int, content: Int)? {
-    guard header.count >= headerSize, header.starts(with: magic + flags) else { return nil }
+    guard header.count >= headerSize, header.starts(with: beginning),
+      pieceSizes.contains(header[5])
+    else { return nil }
     func number(_ range: Range<Int>) -> Int {
       header[range].reversed().reduce(0) { $0 << 8 | Int($1) }
     }
@@ -49,29 +54,35 @@ enum LZ4Frame {
   }
 }
 
+extension LZ4Frame {
+  /// Whether somebody has written this header so: its checksum is right.
+  static func isWhole(_ header: [UInt8]) throws -> Bool { try LZ4Context().accepts(header) }
+}
+
 /// One frame at a time.
 final class LZ4Decompressor: BlockDecompressor {
   private let context: LZ4Context
 
   init() throws { context = try LZ4Context() }
 
-  func decompress(_ block: Block, to size: Int) throws {
+  func decompress(_ block: Block) throws {
     var (done, used) = (0, 0)
-    while used < block.outputCount {
-      var count = size - done
+    var isOver = false
+    while !isOver {
+      var count = block.input.count - done
       var taken = block.outputCount - used
-      let isOver = try context.decompress(
+      isOver = try context.decompress(
         block.output.baseAddress.map { $0 + used }, &taken,
         block.input.baseAddress.map { $0 + done }, &count)
       done += count
       used += taken
-      if isOver { break }
       if taken == 0, count == 0 { break }
     }
-    guard done == size, used == block.outputCount else {
+    guard isOver, used == block.outputCount else {
+      context.reset()
       throw DamagedStream(reason: "lz4: a frame is of another size")
     }
-    block.inputCount = size
+    block.inputCount = done
   }
 }
 
@@ -117,6 +128,15 @@ private final class LZ4Context {
 
   deinit { LZ4F_freeDecompressionContext(context) }
 
+  func accepts(_ header: [UInt8]) -> Bool {
+    var info = LZ4F_frameInfo_t()
+    var count = header.count
+    return LZ4F_isError(LZ4F_getFrameInfo(context, &info, header, &count)) == 0
+  }
+
+  /// Forgets the frame that it is in.
+  func reset() { LZ4F_resetDecompressionContext(context) }
+
   /// Takes up to `taken` bytes and makes up to `count`; both are set to what it was. True at the end
   /// of a frame.
   func decompress(
@@ -126,7 +146,7 @@ private final class LZ4Context {
     let result = LZ4F_decompress(context, to, &count, from, &taken, nil)
     guard LZ4F_isError(result) == 0 else {
       // What it holds is of no more use.
-      LZ4F_resetDecompressionContext(context)
+      reset()
       throw DamagedStream(reason: "lz4: \(String(cString: LZ4F_getErrorName(result)))")
     }
     return result == 0

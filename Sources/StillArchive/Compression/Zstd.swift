@@ -46,12 +46,12 @@ final class ZstdDecompressor: BlockDecompressor {
 
   deinit { ZSTD_freeDCtx(context) }
 
-  func decompress(_ block: Block, to size: Int) throws {
+  func decompress(_ block: Block) throws {
     let result = ZSTD_decompressDCtx(
-      context, block.input.baseAddress, size, block.output.baseAddress, block.outputCount)
+      context, block.input.baseAddress, block.input.count, block.output.baseAddress,
+      block.outputCount)
     try checkDecompression(result)
-    guard result == size else { throw DamagedStream(reason: "zstd: a frame is of another size") }
-    block.inputCount = size
+    block.inputCount = result
   }
 }
 

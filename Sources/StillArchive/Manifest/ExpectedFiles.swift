@@ -57,6 +57,13 @@ public final class ExpectedFiles {
     return nil
   }
 
+  /// Whether there is an entry for a file that was not taken yet.
+  func holds(_ path: FilePath) throws -> Bool {
+    guard let file = try take(path) else { return false }
+    passed[path] = file
+    return true
+  }
+
   /// The entries of these files, taken or not, by their path in the archive.
   func entries(of paths: Set<FilePath>) throws -> [FilePath: ManifestFile] {
     guard !paths.isEmpty else { return [:] }

@@ -53,6 +53,9 @@ final class ArchivedFile: PassingFile, @unchecked Sendable {
     }
   }
 
+  /// Called instead of handing in the last pieces, where some could not be read.
+  func lose(_ fault: String) throws { try sink.end(fault) }
+
   private func fault(_ found: Checksum?) -> String? {
     guard let expected, let found else { return nil }
     if size != expected.size { return "it has \(size) bytes instead of \(expected.size)" }

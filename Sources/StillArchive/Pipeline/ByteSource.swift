@@ -13,6 +13,9 @@ protocol ByteSource: AnyObject {
 /// What is wrong with an archive's bytes, in words that follow "is damaged: ".
 struct DamagedStream: Error {
   var reason: String
+  /// So many bytes of the stream are lost here, and it goes on behind them; nil where it is not the
+  /// stream that is at fault, or nothing of it is left.
+  var gap: UInt64?
 }
 
 /// A file's bytes as they are, a chunk ahead.

@@ -6,7 +6,7 @@ import StillSystem
 ///
 /// Memory is bounded: there are so many blocks and no more. The first error of any thread stops all
 /// of them and is what the next call throws; a damaged frame is an error only when the reader comes
-/// to it.
+/// to it, and what is behind it can still be read.
 final class ReadPipeline {
   private struct State {
     var free: [Block] = []
@@ -46,6 +46,8 @@ final class ReadPipeline {
   private var current: Block?
   private var unread = 0..<0
   private var next: UInt64 = 0
+  /// Of the stream, how much was taken or is lost.
+  private(set) var position: UInt64 = 0
 
   /// Starts `workers` threads (at least one) on a file, from its beginning.
   init(_ file: OpenFile, workers: Int, cancellation: Cancellation?) throws {
@@ -73,7 +75,8 @@ final class ReadPipeline {
 
   /// What lies ahead, some of it; empty at the end only.
   ///
-  /// - Throws: `DamagedStream` where the archive is damaged here.
+  /// - Throws: `DamagedStream` where the archive is damaged here; the next call goes on behind that,
+  ///   if there is anything.
   func ahead() throws -> UnsafeRawBufferPointer {
     while unread.isEmpty {
       passOn()
@@ -86,7 +89,10 @@ final class ReadPipeline {
   }
 
   /// Passes over bytes of `ahead()`.
-  func take(_ count: Int) { unread.removeFirst(count) }
+  func take(_ count: Int) {
+    unread.removeFirst(count)
+    position += UInt64(count)
+  }
 
   /// Hands bytes of `ahead()` to the workers: piece `number` of a file.
   func take(_ count: Int, as number: Int, of file: ArchivedFile, at offset: UInt64) {
@@ -121,15 +127,18 @@ final class ReadPipeline {
   private func nextBlock() throws -> Block? {
     try cancellation?.checkpoint()
     let number = next
-    next += 1
     let block: Block?? = try shared.wait { state in
       if let failure = state.failure { throw failure }
       if let block = state.ready.removeValue(forKey: number) { return block }
       return state.total == number ? .some(nil) : nil
     }
     guard case .some(.some(let block)) = block else { return nil }
-    if let fault = block.fault { throw fault }
-    return block
+    next += 1
+    guard let fault = block.fault else { return block }
+    position += fault.gap ?? 0
+    block.users = 1
+    shared.update { $0.drop(block) }
+    throw fault
   }
 
   /// The current block is read; the workers get what they are to do in it.
@@ -229,7 +238,8 @@ private final class ReadWorker {
     guard block.fault == nil else { return }
     do {
       try stretches.complete(block, decompressor)
-    } catch let damage as DamagedStream {
+    } catch var damage as DamagedStream {
+      damage.gap = UInt64(block.frame.size)
       block.fault = damage
     }
   }

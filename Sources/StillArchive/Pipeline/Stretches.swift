@@ -23,6 +23,8 @@ protocol Stretches: AnyObject {
 
   /// Does the rest of the work on a stretch, by several threads, each with a decompressor of its
   /// own.
+  ///
+  /// - Throws: `DamagedStream` where this stretch cannot be read. The next one may be.
   func complete(_ block: Block, _ decompressor: (any BlockDecompressor)?) throws
 }
 
@@ -49,7 +51,7 @@ struct ArchivePlan {
         stretches = StreamStretches(try packing.source(file, from: 0))
       }
     case .gzip, .lz4:
-      stretches = ChainedStretches(file, packing, largest: ArchivePlan.largestFrame)
+      stretches = try ChainedStretches(file, packing)
     }
   }
 }
@@ -90,7 +92,8 @@ private final class FrameStretches: Stretches {
   init(_ file: OpenFile, _ frames: [Frame]) {
     self.file = file
     self.frames = frames
-    blockSize = max(1, frames.lazy.map(\.size).max() ?? 1)
+    // What the index says of a frame's size may be wrong, the frame itself all right.
+    blockSize = max(CopyPipeline.standardBlockSize, frames.lazy.map(\.size).max() ?? 0)
   }
 
   func next(_ block: Block) throws -> Bool {
@@ -102,75 +105,12 @@ private final class FrameStretches: Stretches {
 
   func complete(_ block: Block, _ decompressor: (any BlockDecompressor)?) throws {
     try file.read(block.frame, into: block)
-    try decompressor?.decompress(block, to: block.frame.size)
-  }
-}
-
-/// Frames that each say how long they are; from the first that does not on, the rest is read as a
-/// stream.
-private final class ChainedStretches: Stretches {
-  let blockSize: Int
-  private let file: OpenFile
-  private let packing: Packing
-  private var offset: UInt64 = 0
-  private var rest: StreamStretches?
-
-  init(_ file: OpenFile, _ packing: Packing, largest: Int) {
-    self.file = file
-    self.packing = packing
-    blockSize = CopyPipeline.standardBlockSize
-  }
-
-  func next(_ block: Block) throws -> Bool {
-    if rest == nil {
-      var header = [UInt8](repeating: 0, count: 32)
-      let count = try header.withUnsafeMutableBytes { try file.readFully(into: $0, at: offset) }
-      if count == 0 { return false }
-      if let frame = try frame(Array(header[..<count])) {
-        block.frame = frame
-        offset += UInt64(frame.compressed)
-        return true
-      }
-    }
-    let stream = try rest ?? StreamStretches(try packing.source(file, from: offset))
-    rest = stream
-    return try stream.next(block)
-  }
-
-  func complete(_ block: Block, _ decompressor: (any BlockDecompressor)?) throws {
-    guard block.frame.size > 0 else { return }
-    try file.read(block.frame, into: block)
-    try decompressor?.decompress(block, to: block.frame.size)
-  }
-
-  private func frame(_ header: [UInt8]) throws -> Frame? {
-    switch packing {
-    case .lz4:
-      guard let sizes = LZ4Frame.sizes(header) else { return nil }
-      let frame = Frame(offset: offset, compressed: sizes.compressed, size: sizes.content)
-      return isUsable(frame) ? frame : nil
-    case .gzip:
-      guard let size = GzipMember.size(header) else { return nil }
-      var frame = Frame(offset: offset, compressed: size, size: 0)
-      guard isUsable(frame) else { return nil }
-      // Its last four bytes are the size of the content.
-      var bytes: UInt32 = 0
-      let count = try withUnsafeMutableBytes(of: &bytes) {
-        try file.readFully(into: $0, at: offset + UInt64(size - 4))
-      }
-      frame.size = Int(UInt32(littleEndian: bytes))
-      return count == 4 && isUsable(frame) && frame.size > 0 ? frame : nil
-    case .plain, .zstd: return nil
-    }
-  }
-
-  private func isUsable(_ frame: Frame) -> Bool {
-    frame.size <= blockSize && frame.compressed <= 2 * blockSize
+    try decompressor?.decompress(block)
   }
 }
 
 /// Anything that has to be read from its beginning.
-private final class StreamStretches: Stretches {
+final class StreamStretches: Stretches {
   let blockSize = CopyPipeline.standardBlockSize
   private let source: any ByteSource
   /// What is wrong behind the bytes that were still good.
@@ -200,7 +140,7 @@ private final class StreamStretches: Stretches {
 
 extension OpenFile {
   /// Reads a frame into a block's output.
-  fileprivate func read(_ frame: Frame, into block: Block) throws {
+  func read(_ frame: Frame, into block: Block) throws {
     block.reserveOutput(frame.compressed)
     let room = UnsafeMutableRawBufferPointer(rebasing: block.output[..<frame.compressed])
     block.outputCount = try readFully(into: room, at: frame.offset)

@@ -16,11 +16,11 @@ protocol TarSink: AnyObject {
 /// by nothing but zeros behind, compressed data by what the format has. An archive that was cut
 /// short anywhere is an error.
 final class TarReader {
-  private let archive: FilePath
-  private let source: ReadPipeline
-  private let cancellation: Cancellation?
+  let archive: FilePath
+  let source: ReadPipeline
+  let cancellation: Cancellation?
   private var global: [[UInt8]: [UInt8]] = [:]
-  private var lastWhole: FilePath?
+  var lastWhole: FilePath?
 
   /// Extended headers are made of names and attributes; the kernel allows 64 KiB for one of those.
   private static let longestHeader: UInt64 = 64 << 20
@@ -49,23 +49,27 @@ final class TarReader {
     } catch let damage as DamagedStream {
       // What stood before it is good, and is worked on to its end.
       try source.finish()
-      let place = lastWhole.map { "the last whole member is \($0.string)" } ?? "no member is whole"
-      throw StillError(
-        .copying, "\(archive) is damaged: \(damage.reason) (\(place))",
-        hint: "Restore from another backup, or take this archive from another copy of it.")
+      throw error(damage)
     }
+  }
+
+  func error(_ damage: DamagedStream) -> StillError {
+    let place = lastWhole.map { "the last whole member is \($0.string)" } ?? "no member is whole"
+    return StillError(
+      .copying, "\(archive) is damaged: \(damage.reason) (\(place))",
+      hint: "Restore from another backup, or take this archive from another copy of it.")
   }
 
   // MARK: Bytes
 
   /// What lies ahead, at most `limit` bytes; empty at the end only.
-  private func ahead(_ limit: UInt64) throws -> UnsafeRawBufferPointer {
+  func ahead(_ limit: UInt64) throws -> UnsafeRawBufferPointer {
     let bytes = try source.ahead()
     return UnsafeRawBufferPointer(rebasing: bytes.prefix(Int(min(limit, 1 << 30))))
   }
 
   /// Hands on exactly `count` bytes.
-  private func pass(
+  func pass(
     _ count: UInt64, of what: @autoclosure () -> String,
     _ body: (UnsafeRawBufferPointer) throws -> Void
   ) throws {
@@ -79,7 +83,7 @@ final class TarReader {
     }
   }
 
-  private func passContent(of member: TarMember, to file: ArchivedFile?) throws {
+  func passContent(of member: TarMember, to file: ArchivedFile?) throws {
     let size = member.storedSize
     let padding = UInt64(TarFormat.padding(size))
     guard let file else { return try pass(size + padding, of: "a file") { _ in } }
@@ -98,7 +102,7 @@ final class TarReader {
     try pass(padding, of: "a file") { _ in }
   }
 
-  private func bytes(_ count: UInt64, of what: String) throws -> [UInt8] {
+  func bytes(_ count: UInt64, of what: String) throws -> [UInt8] {
     guard count <= TarReader.longestHeader else {
       throw DamagedStream(reason: "\(what) of \(count) bytes cannot be")
     }
@@ -108,7 +112,7 @@ final class TarReader {
     return bytes
   }
 
-  private func expectOnlyZeros() throws {
+  func expectOnlyZeros() throws {
     while true {
       let piece = try ahead(.max)
       if piece.isEmpty { return }
@@ -138,18 +142,20 @@ final class TarReader {
     return nil
   }
 
-  /// Reads headers up to one that is a member's.
-  private func nextMember() throws -> TarMember? {
+  /// Reads headers up to one that is a member's; the first may have been read already.
+  func nextMember(_ first: TarHeaderFields? = nil) throws -> TarMember? {
+    var first = first
     var records: [[UInt8]: [UInt8]] = [:]
     var sparse = SparseRecords()
     var longName: [UInt8]?
     var longLink: [UInt8]?
     var isWithinMember = false
     while true {
-      guard let header = try nextHeader() else {
+      guard let header = try first ?? nextHeader() else {
         if isWithinMember { throw DamagedStream(reason: "an extended header has no member") }
         return nil
       }
+      first = nil
       switch header.typeFlag {
       case UInt8(ascii: "x"):
         for (key, value) in try extendedRecords(header) {
