@@ -154,11 +154,11 @@ import Testing
   @Test func severalDamagedFramesCostWhatIsInThem() throws {
     var archive = try SalvageTests.archive(.zstd(level: 1))
     let frames = try frames(archive, .zstd)
-    for index in [1, 2, 3, 12] { archive[Int(frames[index].offset) + 100] ^= 1 }
+    for index in [1, 2, 3, 7, 12] { archive[Int(frames[index].offset) + 100] ^= 1 }
     let found = try findings(archive)
     let size = SalvageTests.frameSize
     let files = SalvageTests.files
-    let lost = [size..<4 * size, 12 * size..<13 * size]
+    let lost = [size..<4 * size, 7 * size..<8 * size, 12 * size..<13 * size]
     let named = files.filter { file in
       lost.contains { $0.overlaps(file.header..<max(file.header + 512, file.range.upperBound)) }
     }.map(\.path)
