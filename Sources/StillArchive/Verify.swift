@@ -31,6 +31,14 @@ public struct VerifyFindings: Equatable, Sendable {
   }
 }
 
+/// Looks on while an archive is verified.
+public protocol ContentWitness: AnyObject, Sendable {
+  /// Pieces of one file come in any order, from any thread, several at a time.
+  func saw(_ bytes: UnsafeRawBufferPointer, at offset: UInt64)
+  /// Called once, after the last piece.
+  func ended()
+}
+
 /// Reads all of an archive and compares it with the manifest, past every bad file and everything
 /// that is damaged to the end.
 ///
@@ -39,13 +47,15 @@ public struct VerifyFindings: Equatable, Sendable {
 /// - Throws: only for a cancellation or a file that cannot be read; what is wrong with the archive
 ///   is in the findings.
 ///
-/// `workers` threads do it; `progress` is called by them, and has to be cheap.
+/// `workers` threads do it; `progress` is called by them, and has to be cheap. `witness` names who
+/// looks on at a file's content, by its path and size.
 public func verify(
   archive: OpenFile, against expected: ExpectedFiles?, workers: Int = 2,
   cancellation: Cancellation? = nil,
-  progress: @escaping @Sendable (UInt64) -> Void = { _ in }
+  progress: @escaping @Sendable (UInt64) -> Void = { _ in },
+  witness: @escaping (FilePath, UInt64) -> (any ContentWitness)? = { _, _ in nil }
 ) throws -> VerifyFindings {
-  let verifier = Verifier(archive: archive.path, expected, progress)
+  let verifier = Verifier(archive: archive.path, expected, witness, progress)
   do {
     try TarReader(archive, workers: workers, cancellation: cancellation).salvage(into: verifier)
   } catch let error as StillError where error.status == .copying && !isOrder(cancellation) {
@@ -60,6 +70,7 @@ private func isOrder(_ cancellation: Cancellation?) -> Bool { cancellation?.isCa
 private final class Verifier: SalvageSink {
   private let archive: FilePath
   private let expected: ExpectedFiles?
+  private let witness: (FilePath, UInt64) -> (any ContentWitness)?
   private let results: Results
   private var extra: [FilePath] = []
   private var damage: [StillError] = []
@@ -68,10 +79,12 @@ private final class Verifier: SalvageSink {
 
   init(
     archive: FilePath, _ expected: ExpectedFiles?,
+    _ witness: @escaping (FilePath, UInt64) -> (any ContentWitness)?,
     _ progress: @escaping @Sendable (UInt64) -> Void
   ) {
     self.archive = archive
     self.expected = expected
+    self.witness = witness
     results = Results(progress)
   }
 
@@ -104,7 +117,9 @@ private final class Verifier: SalvageSink {
     count += 1
     let isJudged = expected == nil || listed != nil
     return ArchivedFile(
-      member, listed, to: ReadFile(path, number: count, isJudged: isJudged, results))
+      member, listed,
+      to: ReadFile(
+        path, number: count, isJudged: isJudged, results, witness(path, member.size)))
   }
 
   func found(_ damage: StillError) {
@@ -189,18 +204,27 @@ private final class ReadFile: ContentSink {
   private let number: Int
   private let isJudged: Bool
   private let results: Verifier.Results
+  private let witness: (any ContentWitness)?
 
-  init(_ path: FilePath, number: Int, isJudged: Bool, _ results: Verifier.Results) {
+  init(
+    _ path: FilePath, number: Int, isJudged: Bool, _ results: Verifier.Results,
+    _ witness: (any ContentWitness)?
+  ) {
     self.path = path
+    self.witness = witness
     self.number = number
     self.isJudged = isJudged
     self.results = results
     results.began(path, number)
   }
 
-  func put(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) { results.read(bytes.count) }
+  func put(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) {
+    witness?.saw(bytes, at: offset)
+    results.read(bytes.count)
+  }
 
   func end(_ fault: String?) {
+    witness?.ended()
     results.ended(path, number, isJudged: isJudged, fault)
   }
 }

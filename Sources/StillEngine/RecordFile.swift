@@ -2,6 +2,7 @@ import FoundationEssentials
 import StillArchive
 import StillModel
 import StillSystem
+import SystemPackage
 
 /// Writes and reads `backup.json`. Its last member is the SHA-256 of everything before that member,
 /// so that a changed byte is noticed here as it is in the archives.
@@ -9,6 +10,8 @@ enum RecordFile {
   private static let seal = Array(",\n  \"sha256\" : \"".utf8)
   private static let end = Array("\"\n}\n".utf8)
   private static let digits = 64
+  /// What a record is called until all of it is on the disk.
+  static let newName: FilePath = ".backup.json-new"
 
   static func write(_ record: BackupRecord, to file: OpenFile) throws {
     let encoder = JSONEncoder()
@@ -18,6 +21,14 @@ enum RecordFile {
     try file.writeAll(Array(body))
     try file.writeAll(seal + Array(try digest(body).utf8) + end)
     try file.sync()
+  }
+
+  /// Puts a record in the place of the one that is there, in one step.
+  static func replace(_ record: BackupRecord, in folder: OpenFolder) throws {
+    if try folder.metadataIfPresent(of: newName) != nil { try folder.remove(newName) }
+    try write(record, to: folder.file(newName, .create(permissions: 0o600)))
+    try folder.rename(newName, to: BackupFolder.recordName)
+    try folder.sync()
   }
 
   /// - Throws: `.copying` where the file was changed or cut short.

@@ -1,5 +1,6 @@
 import StillArchive
 import StillModel
+import StillPostgres
 import StillSystem
 import SystemPackage
 
@@ -70,11 +71,13 @@ private final class BackupFindings {
     _ manifest: ManifestReader?, _ observer: any Observer
   ) throws {
     let name = FilePath(archive.name)
+    let wal = archive.name.hasPrefix("pg_wal.tar") ? ArchivedWAL(record) : nil
     guard
       let findings = try collect({
         try StillArchive.verify(
           archive: try backup.folder.file(name), against: expected(in: archive, record, manifest),
-          workers: workers, cancellation: cancellation, progress: { observer.advanced(bytes: $0) })
+          workers: workers, cancellation: cancellation, progress: { observer.advanced(bytes: $0) },
+          witness: { wal?.file($0, size: $1) })
       })
     else { return }
     files += findings.goodFiles
@@ -85,11 +88,20 @@ private final class BackupFindings {
     if let digest, digest != archive.sha256, findings.isClean {
       problems.append("\(archive.name) was changed: its SHA-256 is not what backup.json says")
     }
-    if archive.name.hasPrefix("pg_wal.tar"), findings.isClean,
-      archive.files != Int(findings.goodFiles)
-    {
+    guard let wal else { return }
+    if findings.isClean, archive.files != Int(findings.goodFiles) {
       problems.append(
         "\(archive.name) holds \(findings.goodFiles) files instead of \(archive.files)")
+    }
+    guard let manifest else { return }
+    let ranges = manifest.walRanges.map {
+      FrozenWAL.Range(timeline: $0.timeline, start: $0.start, end: $0.end)
+    }
+    problems += wal.problems(needed: ranges).map { "\(archive.name): \($0)" }
+    let begin = record.online?.start ?? record.wal.redo
+    if let first = ranges.map(\.start).min(), first != begin {
+      problems.append(
+        "backup_manifest names WAL from \(first), but recovery begins at \(begin)")
     }
   }
 
@@ -105,10 +117,22 @@ private final class BackupFindings {
 
   /// Nothing else may lie in a backup's folder: it would be restored by nobody.
   func compareWithFolder(_ backup: BackupFolder, _ record: BackupRecord) throws {
-    let known = Set(record.archives.map(\.name) + ["backup.json", "backup_manifest"])
+    let known = Set(
+      record.archives.map(\.name) + ["backup.json", "backup_manifest", RecordFile.newName.string])
     for name in try backup.folder.names() where !known.contains(name.string) {
       problems.append("\(name) does not belong to this backup")
     }
+  }
+}
+
+extension ArchivedWAL.File: ContentWitness {}
+
+extension ArchivedWAL {
+  /// Of the backup that `record` tells of.
+  fileprivate convenience init(_ record: BackupRecord) {
+    self.init(
+      segmentSize: UInt32(clamping: record.server.walSegmentSize),
+      systemIdentifier: record.server.systemIdentifier)
   }
 }
 

@@ -67,6 +67,12 @@ public struct FrozenWAL: Hashable, Sendable {
     public var timeline: UInt32
     public var start: LSN
     public var end: LSN
+
+    public init(timeline: UInt32, start: LSN, end: LSN) {
+      self.timeline = timeline
+      self.start = start
+      self.end = end
+    }
   }
 
   /// The WAL that the manifest says the backup needs, newest timeline first, as
