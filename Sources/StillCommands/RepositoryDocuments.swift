@@ -13,6 +13,8 @@ struct ListDocument: Displayable {
     var bytesRead: UInt64?
     var bytesWritten: UInt64?
     var windowMilliseconds: Double?
+    /// Of the last time that a server was started on a copy of it.
+    var proof: BackupRecord.Proof?
     /// Why its record cannot be read.
     var damage: String?
   }
@@ -31,6 +33,7 @@ struct ListDocument: Displayable {
           row.bytesRead = record.bytesRead
           row.bytesWritten = record.bytesWritten
           row.windowMilliseconds = record.freeze?.windowMilliseconds
+          row.proof = record.proof
         } catch let failure as StillError {
           row.damage = failure.message
         }
@@ -41,7 +44,7 @@ struct ListDocument: Displayable {
 
   var text: String {
     guard !backups.isEmpty else { return "" }
-    var table = TextTable(["cluster", "backup", "mode", "data", "stored", "window"])
+    var table = TextTable(["cluster", "backup", "mode", "data", "stored", "window", "proof"])
     for row in backups {
       if let damage = row.damage {
         table.add([row.cluster, row.id.description, "damaged: \(damage)"])
@@ -51,6 +54,7 @@ struct ListDocument: Displayable {
         row.cluster, row.id.description, row.consistency?.rawValue ?? "",
         ByteCount.text(row.bytesRead ?? 0), ByteCount.text(row.bytesWritten ?? 0),
         row.windowMilliseconds.map(Figures.milliseconds) ?? "",
+        row.proof.map { ($0.isGood ? "good " : "FAILED ") + $0.at.iso8601 } ?? "",
       ])
     }
     return table.text
@@ -110,7 +114,18 @@ struct ShowDocument: Displayable {
       text += "  page checks   \(bad.isEmpty ? "every page is good" : "damaged in the cluster:")\n"
       for bad in bad { text += "                \(bad.text)\n" }
     }
+    if let proof = record.proof { text += proof.lines.map { "  \($0)\n" }.joined() }
     return text
+  }
+}
+
+extension BackupRecord.Proof {
+  /// What it came to, and what each check said.
+  fileprivate var lines: [String] {
+    let first =
+      "proof         \(isGood ? "good" : "FAILED"), \(at.iso8601), PostgreSQL \(postgres), "
+      + Figures.duration(seconds)
+    return [first] + (checks + problems.map { "problem: \($0)" }).map { "              \($0)" }
   }
 }
 
@@ -124,8 +139,9 @@ struct VerifyDocument: Displayable {
       let figures =
         "\(result.files) files, \(ByteCount.text(result.bytes)) in "
         + "\(Figures.duration(result.seconds)), \(ByteCount.text(rate))/s"
-      guard !result.isGood else { return "good  \(result.id)  \(figures)\n" }
-      return "BAD   \(result.id)  \(figures)\n" + result.problems.map { "      \($0)\n" }.joined()
+      let lines = result.problems + (result.proof?.lines ?? [])
+      return (result.isGood ? "good  " : "BAD   ") + "\(result.id)  \(figures)\n"
+        + lines.map { "      \($0)\n" }.joined()
     }.joined()
   }
 }

@@ -18,7 +18,7 @@ public protocol Observer: Sendable {
 public enum Phase: String, Sendable, Codable, CaseIterable {
   case discover, plan, begin, prepare, stop, freeze, start, copy, publish, release
   case locate, unpack, settle
-  case verify
+  case verify, prove
 }
 
 extension Phase {
@@ -42,6 +42,7 @@ extension Phase {
     case .unpack: "unpacking"
     case .settle: "settling the restored cluster"
     case .verify: "verifying"
+    case .prove: "proving"
     }
   }
 }

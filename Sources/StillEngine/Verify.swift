@@ -14,8 +14,10 @@ public struct VerifyResult: Hashable, Sendable, Codable {
   /// Content read, in bytes.
   public var bytes: UInt64
   public var seconds: Double
+  /// Nil where no server was started on it.
+  public var proof: BackupRecord.Proof?
 
-  public var isGood: Bool { problems.isEmpty }
+  public var isGood: Bool { problems.isEmpty && proof?.isGood ?? true }
 }
 
 /// Verifies a backup: locate ─▶ read everything against the manifest.

@@ -239,6 +239,8 @@ public struct BackupRecord: Hashable, Sendable, Codable {
   public var extensions: [Extension]?
   /// Nil where the server was not stopped.
   public var downtime: Downtime?
+  /// Of the last time that a server was started on a copy of it; nil where none ever was.
+  public var proof: Proof?
 
   public init(
     id: RunID, cluster: String, pgstillVersion: String, began: CalendarTime, ended: CalendarTime,

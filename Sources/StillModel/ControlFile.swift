@@ -67,6 +67,19 @@ public struct ControlFile: Hashable, Sendable, Codable {
   /// 0 where pages carry no checksum.
   public var checksumVersion: UInt32
 
+  /// What the server had room for; a standby needs at least as much, and so does whoever takes over
+  /// its prepared transactions.
+  public struct Limits: Hashable, Sendable, Codable {
+    /// `max_connections`
+    public var connections: UInt32
+    /// `max_prepared_transactions`
+    public var preparedTransactions: UInt32
+    /// `max_locks_per_transaction`
+    public var locksPerTransaction: UInt32
+  }
+
+  public var limits: Limits
+
   /// The largest that the structure may ever be (`PG_CONTROL_MAX_SAFE_SIZE`): it has to lie in one
   /// disk sector, to be written in one piece.
   public static let largestStructure = 512
@@ -109,6 +122,12 @@ public struct ControlFile: Hashable, Sendable, Codable {
     let minimum: UInt64 = bytes.littleEndian(at: anchor - 72)
     minimumRecoveryPoint = minimum == 0 ? nil : LSN(minimum)
     minimumRecoveryTimeline = bytes.littleEndian(at: anchor - 64)
+    // max_wal_senders came between them with 12, whose control file has version 1201.
+    let moved = controlVersion >= 1201 ? 4 : 0
+    limits = Limits(
+      connections: bytes.littleEndian(at: anchor - 28),
+      preparedTransactions: bytes.littleEndian(at: anchor - 20 + moved),
+      locksPerTransaction: bytes.littleEndian(at: anchor - 16 + moved))
     blockSize = bytes.littleEndian(at: anchor + 8)
     blocksPerFile = bytes.littleEndian(at: anchor + 12)
     walBlockSize = bytes.littleEndian(at: anchor + 16)

@@ -25,5 +25,13 @@ public enum Environment {
     all.filter { $0.key == "LANG" || $0.key == "TZ" || $0.key.hasPrefix("LC_") }
   }
 
+  /// Removes every variable of libpq (the manual, "Environment Variables"), where it is known better.
+  /// To be called before other threads read the environment.
+  public static func forgetLibpq() {
+    for name in all.keys where name.hasPrefix("PG") && !name.hasPrefix("PGSTILL") {
+      unsetenv(name)
+    }
+  }
+
   public static var processID: Int32 { getpid() }
 }

@@ -17,9 +17,12 @@ final class OnlineSite: Sendable {
   var repository: String { place.path.appending("repo").string }
 
   /// - Parameter programs: of another version than the newest that is installed.
-  init(_ settings: [String: String] = [:], programs: FilePath? = nil) throws {
+  init(
+    _ settings: [String: String] = [:], checksums: Bool = true, programs: FilePath? = nil
+  ) throws {
     cluster = try ThrowAwayCluster(
-      settings: settings, initdb: ["--data-checksums", "--wal-segsize=1"], programs: programs)
+      settings: settings, initdb: (checksums ? ["--data-checksums"] : []) + ["--wal-segsize=1"],
+      programs: programs)
     tablespace = try cluster.makeTablespace("elsewhere")
     try cluster.sql(
       "CREATE TABLE here AS SELECT i AS n, repeat('x', 300) FROM generate_series(1, 3000) AS i",

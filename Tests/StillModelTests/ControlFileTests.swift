@@ -24,7 +24,11 @@ import Testing
   }
 
   @Test func saysWhatPostgresSays() throws {
-    let cluster = try ThrowAwayCluster(initdb: ["--data-checksums", "--wal-segsize=4"])
+    let cluster = try ThrowAwayCluster(
+      settings: [
+        "max_connections": "27", "max_prepared_transactions": "5",
+        "max_locks_per_transaction": "77",
+      ], initdb: ["--data-checksums", "--wal-segsize=4"])
     try cluster.sql("CREATE TABLE t AS SELECT generate_series(1, 1000) AS i", "CHECKPOINT")
     try expectSame(cluster)
     try cluster.stop("fast")
@@ -95,6 +99,9 @@ import Testing
       ("WAL block size", "\(control.walBlockSize)"),
       ("Bytes per WAL segment", "\(control.walSegmentSize)"),
       ("Data page checksum version", "\(control.checksumVersion)"),
+      ("max_connections setting", "\(control.limits.connections)"),
+      ("max_prepared_xacts setting", "\(control.limits.preparedTransactions)"),
+      ("max_locks_per_xact setting", "\(control.limits.locksPerTransaction)"),
     ]
     for (label, value) in expected {
       #expect(printed[label] == value, "\(label)")
