@@ -10,6 +10,9 @@ public struct UnpackSummary: Hashable, Sendable {
   public var links: UInt64 = 0
   /// Content of the files.
   public var bytes: UInt64 = 0
+  /// Files that were there already, and their content.
+  public var keptFiles: UInt64 = 0
+  public var keptBytes: UInt64 = 0
   /// Members that belong to the user who unpacked, because the process may not give them to their
   /// owner.
   public var ownersNotKept: UInt64 = 0
@@ -29,6 +32,9 @@ public struct UnpackOptions {
   public var skipped: Set<FilePath> = []
   /// Files that are checked like all others, but not made.
   public var leftOut: Set<FilePath> = []
+  /// Whether files and links that are there already are right: they only get their owner, mode and
+  /// time. Without this nothing may be there.
+  public var keepsExisting = false
   /// A file that gets its name only when everything else is on the disk.
   public var last: FilePath?
   public var cancellation: Cancellation?
@@ -91,12 +97,18 @@ private final class Unpacker: TarSink {
         return ArchivedFile(member, expected, to: UnpackedFile(path, member, nil, work))
       }
       let (folder, name) = try place(path)
+      if try isThere(name, in: folder) {
+        try keep(member, name, in: folder)
+        return nil
+      }
       let first = path == options.last ? name.waitingName : name
       return ArchivedFile(
         member, expected, to: UnpackedFile(path, member, (folder, first), work))
     case .link(let target):
       let (folder, name) = try place(path)
-      try folder.makeLink(name, to: options.linkTargets[path] ?? target)
+      if try !isThere(name, in: folder) {
+        try folder.makeLink(name, to: options.linkTargets[path] ?? target)
+      }
       try work.restorer.restoreLink(member, name, in: folder, &summary)
       summary.links += 1
     case .hardLink(let target):
@@ -133,6 +145,19 @@ private final class Unpacker: TarSink {
     return summary
   }
 
+  private func isThere(_ name: FilePath, in folder: OpenFolder) throws -> Bool {
+    guard options.keepsExisting else { return false }
+    return try folder.metadataIfPresent(of: name) != nil
+  }
+
+  /// The content is passed over in the archive.
+  private func keep(_ member: TarMember, _ name: FilePath, in folder: OpenFolder) throws {
+    try work.restorer.restore(member, folder.file(name), &summary)
+    summary.keptFiles += 1
+    summary.keptBytes += member.size
+    work.progress(member.size)
+  }
+
   private func nameLast() throws {
     guard let last = options.last else { return }
     let (folder, name) = try place(last)
@@ -163,6 +188,7 @@ private final class Unpacker: TarSink {
   ) throws {
     let (folder, name) = try place(target)
     let (newFolder, newName) = try place(path)
+    if try isThere(newName, in: newFolder) { try newFolder.remove(newName) }
     try folder.makeHardLink(of: name, in: newFolder, newName)
     if let expected { try requireContent(of: newFolder.file(newName), path, expected) }
     summary.files += 1
@@ -303,6 +329,8 @@ extension UnpackSummary {
     folders += other.folders
     links += other.links
     bytes += other.bytes
+    keptFiles += other.keptFiles
+    keptBytes += other.keptBytes
     ownersNotKept += other.ownersNotKept
     attributesNotKept += other.attributesNotKept
   }

@@ -154,6 +154,7 @@ struct RestorePlanDocument: Displayable {
 
   var text: String {
     var text = "restore \(plan.id) to \(plan.target), \(ByteCount.text(plan.bytes))\n"
+    if plan.isDelta { text += "files there that are right are kept, all others removed\n" }
     for tablespace in plan.tablespaces {
       text += "tablespace \(tablespace.oid): \(tablespace.old) to \(tablespace.new)\n"
     }
@@ -172,6 +173,10 @@ struct RestoreDocument: Displayable {
     let seconds = result.phases.first { $0.name == "unpack" }?.seconds ?? 0
     var text = "restored \(result.plan.id) to \(result.plan.target): \(result.files) files, "
     text += "\(ByteCount.text(result.bytes)) in \(Figures.duration(seconds))\n"
+    if let delta = result.delta {
+      text += "kept \(delta.keptFiles) files, \(ByteCount.text(delta.keptBytes)), that were right; "
+      text += "removed \(delta.removedFiles)\n"
+    }
     for tablespace in result.plan.tablespaces {
       text += "tablespace \(tablespace.oid) is at \(tablespace.new)\n"
     }

@@ -5,7 +5,7 @@ import SystemPackage
 struct RestoreCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "restore", abstract: "Restore a backup to an empty place.",
-    discussion: "locate, plan, unpack, settle")
+    discussion: "locate, plan, (compare), unpack, settle")
 
   @Argument(help: "The backup's id, or latest.")
   var id: String
@@ -31,6 +31,12 @@ struct RestoreCommand: ParsableCommand {
       valueName: "dir"))
   var configDir: String?
 
+  @Flag(
+    help: ArgumentHelp(
+      "Bring the cluster's own data directory to the backup's state: keep files that are right, "
+        + "rewrite the others, remove what is not in the backup. No server may run on it."))
+  var forceDelta = false
+
   @OptionGroup var jobs: JobsOptions
 
   @Flag(help: "Print the plan and stop; nothing is changed.")
@@ -41,6 +47,7 @@ struct RestoreCommand: ParsableCommand {
   func run() throws {
     var request = RestoreRequest(
       target: try FilePath(target).absolute(), workers: jobs.count)
+    request.forcesDelta = forceDelta
     request.tablespaceMapping = try tablespaceMapping.map {
       (FilePath($0.old), try FilePath($0.new).absolute())
     }

@@ -17,7 +17,7 @@ public protocol Observer: Sendable {
 /// The steps of every job, as they are called everywhere.
 public enum Phase: String, Sendable, Codable, CaseIterable {
   case discover, plan, begin, prepare, stop, freeze, start, copy, publish, release
-  case locate, unpack, settle
+  case locate, compare, unpack, settle
   case verify, prove
 }
 
@@ -39,6 +39,7 @@ extension Phase {
     case .publish: "publishing"
     case .release: "releasing"
     case .locate: "looking for the backup"
+    case .compare: "comparing"
     case .unpack: "unpacking"
     case .settle: "settling the restored cluster"
     case .verify: "verifying"

@@ -6,11 +6,25 @@ import SystemPackage
 /// What a restore came to.
 public struct RestoreResult: Sendable, Codable {
   public var plan: RestorePlan
+  /// Files that were written, and their content.
   public var files: UInt64
   public var bytes: UInt64
+  /// Nil where nothing was there before.
+  public var delta: Delta?
   /// What could not be made as it was, and what is left to do.
   public var notes: [String]
   public var phases: [BackupRecord.Phase]
+}
+
+extension RestoreResult {
+  /// What became of the files that were there.
+  public struct Delta: Hashable, Sendable, Codable {
+    /// Files that were right already, and their content.
+    public var keptFiles: UInt64 = 0
+    public var keptBytes: UInt64 = 0
+    /// Files and links that were not, or that the backup does not have; WAL among them.
+    public var removedFiles: UInt64 = 0
+  }
 }
 
 /// Decides what a restore would do, and changes nothing.
@@ -20,7 +34,7 @@ public func planRestore(_ request: RestoreRequest, of backup: BackupFolder) thro
   }
 }
 
-/// Restores a backup: locate ─▶ plan ─▶ unpack ─▶ settle.
+/// Restores a backup: locate ─▶ plan ─▶ (compare) ─▶ unpack ─▶ settle.
 ///
 /// The data directory's archive is unpacked last, and in it the control file comes last, so a
 /// restore that was killed leaves a folder that no server starts on.
@@ -40,8 +54,19 @@ public func restore(
     try RestorePlan.make(for: request, of: record)
   }
   let job = RestoreJob(plan, record, manifest, backup, run)
-  try run.phase(.unpack, plan.target, failsAs: .copying) { try job.unpack() }
-  let notes = try run.phase(.settle, failsAs: .copying) { try job.settle() }
+  let delta = try plan.isDelta ? DeltaJob(plan, record, manifest, run) : nil
+  if let delta {
+    try run.phase(.compare, plan.target, failsAs: .copying) { try delta.compare() }
+  }
+  try run.phase(.unpack, plan.target, failsAs: .copying) {
+    try delta?.clear()
+    try job.unpack()
+  }
+  let notes = try run.phase(.settle, failsAs: .copying) {
+    try delta?.end()
+    return try job.settle() + (delta?.notes ?? [])
+  }
   return RestoreResult(
-    plan: plan, files: job.files, bytes: job.bytes, notes: notes, phases: run.phases)
+    plan: plan, files: job.files, bytes: job.bytes, delta: delta?.result(job), notes: notes,
+    phases: run.phases)
 }

@@ -12,6 +12,8 @@ final class RestoreJob {
   private let run: Run
   private(set) var files: UInt64 = 0
   private(set) var bytes: UInt64 = 0
+  private(set) var keptFiles: UInt64 = 0
+  private(set) var keptBytes: UInt64 = 0
   private var ownersNotKept: UInt64 = 0
   private var attributesNotKept: [String] = []
 
@@ -47,11 +49,12 @@ final class RestoreJob {
         UnpackOptions(expected: expected))
     }
     let wal: OpenFolder
+    let isThere = try target.metadataIfPresent(of: "pg_wal") != nil
     if let path = plan.walFolder {
       wal = try makeFolder(FilePath(path))
-      try target.makeLink("pg_wal", to: FilePath(path).bytes)
+      if !isThere { try target.makeLink("pg_wal", to: FilePath(path).bytes) }
     } else {
-      try target.makeFolder("pg_wal", permissions: 0o700)
+      if !isThere { try target.makeFolder("pg_wal", permissions: 0o700) }
       wal = try target.folder("pg_wal")
     }
     try unpack("pg_wal", into: wal, UnpackOptions())
@@ -63,11 +66,7 @@ final class RestoreJob {
     for tablespace in plan.tablespaces {
       options.linkTargets[FilePath("pg_tblspc/\(tablespace.oid)")] = FilePath(tablespace.new).bytes
     }
-    // A server that finds this file makes every link anew, to where it led in the old cluster
-    // (read_tablespace_map of xlogrecovery.c). The links are right as they are.
-    if plan.tablespaces.contains(where: { $0.new != $0.old }) {
-      options.leftOut.insert("tablespace_map")
-    }
+    options.leftOut = plan.leftOut
     try unpack("base", into: target, options)
     if let path = plan.configurationFolder, archiveName("config") != nil {
       try unpack("config", into: makeFolder(FilePath(path)), UnpackOptions())
@@ -115,12 +114,15 @@ final class RestoreJob {
     let observer = run.observer
     options.cancellation = run.cancellation
     options.workers = plan.workers
+    options.keepsExisting = plan.isDelta && name != "pg_wal" && name != "config"
     options.progress = { observer.advanced(bytes: $0) }
     if options.expected == nil { try requireUnchanged(fileName) }
     let archive = try backup.folder.file(FilePath(fileName))
     let summary = try StillArchive.unpack(archive: archive, into: folder, options)
     files += summary.files
     bytes += summary.bytes
+    keptFiles += summary.keptFiles
+    keptBytes += summary.keptBytes
     ownersNotKept += summary.ownersNotKept
     attributesNotKept += summary.attributesNotKept
   }

@@ -18,6 +18,10 @@ public struct RestoreRequest: Sendable {
   /// Threads that decompress, check and write.
   public var workers: Int
 
+  /// Whether an existing data directory of the same cluster is brought to the backup's state, by
+  /// rewriting only what differs.
+  public var forcesDelta = false
+
   public init(target: FilePath, workers: Int) {
     self.target = target
     self.workers = workers
@@ -40,6 +44,8 @@ public struct RestorePlan: Hashable, Sendable, Codable {
   /// Content of all files, in bytes.
   public var bytes: UInt64
   public var workers: Int
+  /// Whether the target is a data directory already, of which is kept what is right.
+  public var isDelta: Bool
 
   /// Decides where everything goes. Changes nothing.
   ///
@@ -53,6 +59,8 @@ public struct RestorePlan: Hashable, Sendable, Codable {
         .usage, "the backup has no tablespace at \(old)",
         hint: known.isEmpty ? "It has no tablespaces." : "It has them at: \(known)")
     }
+    let existing =
+      request.forcesDelta ? try ExistingCluster.find(request.target, of: record) : nil
     let plan = RestorePlan(
       id: record.id, target: request.target.string,
       tablespaces: record.tablespaces.map { entry in
@@ -60,17 +68,47 @@ public struct RestorePlan: Hashable, Sendable, Codable {
         return Tablespace(
           oid: entry.oid, old: entry.target, new: (new ?? FilePath(entry.target)).string)
       },
-      walFolder: request.walFolder?.string,
+      walFolder: (request.walFolder ?? existing?.wal)?.string,
       configurationFolder: request.configurationFolder?.string, bytes: record.bytesRead,
-      workers: request.workers)
-    for folder in plan.folders { try requireEmpty(folder, plan) }
-    try requireRoom(plan, record)
+      workers: request.workers, isDelta: existing != nil)
+    let filled = plan.folders(of: existing)
+    for folder in plan.folders where !filled.contains(folder) { try requireEmpty(folder, plan) }
+    // How much has to be written is known only when the files were compared.
+    if existing == nil { try requireRoom(plan, record) }
     return plan
+  }
+
+  /// Files of the data directory that are not made.
+  ///
+  /// A server that finds a tablespace map makes every link anew, to where it led in the old cluster
+  /// (read_tablespace_map of xlogrecovery.c); links of tablespaces that moved are right as they are.
+  var leftOut: Set<FilePath> {
+    tablespaces.contains { $0.new != $0.old } ? ["tablespace_map"] : []
   }
 
   /// Every folder that is filled; each has to be missing or empty.
   var folders: [FilePath] {
     ([target] + tablespaces.map(\.new) + (walFolder.map { [$0] } ?? [])).map { FilePath($0) }
+  }
+
+  /// Those of them that the existing cluster fills: its data directory, and where its links lead.
+  private func folders(of existing: ExistingCluster?) -> Set<FilePath> {
+    guard let existing else { return [] }
+    var filled: Set<FilePath> = [FilePath(target)]
+    for tablespace in tablespaces
+    where existing.tablespaces[tablespace.oid].map({ isSame($0, FilePath(tablespace.new)) })
+      ?? false
+    {
+      filled.insert(FilePath(tablespace.new))
+    }
+    if let walFolder, let wal = existing.wal, isSame(wal, FilePath(walFolder)) {
+      filled.insert(FilePath(walFolder))
+    }
+    return filled
+  }
+
+  private func isSame(_ one: FilePath, _ other: FilePath) -> Bool {
+    one == other || (try? one.resolved() == other.resolved()) ?? false
   }
 
   private static func requireEmpty(_ path: FilePath, _ plan: RestorePlan) throws {
@@ -88,15 +126,21 @@ public struct RestorePlan: Hashable, Sendable, Codable {
   }
 
   /// The archives' contents on the file systems that they go to; several may share one.
-  private static func requireRoom(_ plan: RestorePlan, _ record: BackupRecord) throws {
+  ///
+  /// - Parameter existing: content that is there already, or is removed first, by archive.
+  static func requireRoom(
+    _ plan: RestorePlan, _ record: BackupRecord, existing: [String: UInt64] = [:]
+  ) throws {
     var needed: [DeviceNumber: (bytes: UInt64, path: FilePath, free: UInt64)] = [:]
     func add(_ archive: String, _ path: FilePath) throws {
       let bytes = record.archives.first { $0.name.hasPrefix(archive + ".tar") }?.bytesRead ?? 0
+      let there = existing[archive] ?? 0
       let folder = try existingParent(of: path)
       let device = try folder.metadata().device
       let before = needed[device]
       needed[device] = (
-        (before?.bytes ?? 0) + bytes, before?.path ?? path, try folder.availableBytes()
+        (before?.bytes ?? 0) + (bytes > there ? bytes - there : 0), before?.path ?? path,
+        try folder.availableBytes()
       )
     }
     try add("base", FilePath(plan.target))
