@@ -35,6 +35,9 @@ final class SmallBackup {
   let content: [String: [UInt8]]
 
   static let tablespace: UInt32 = 16402
+  /// The smallest there is.
+  static let segmentSize = 1 << 20
+  static let system: UInt64 = 7_000_000_000_000_000_000
   static let linked: Set<String> = ["base/5/2600", "base/5/2601"]
 
   /// The folders to copy, made once.
@@ -75,7 +78,11 @@ final class SmallBackup {
         FilePath("data/pg_tblspc/\(SmallBackup.tablespace)"),
         to: place.path.appending("space").bytes)
       for number in 1...5 { try write("space/PG_15_202209061/5/\(number)", bytes(30_000)) }
-      for number in 2...3 { try write("wal/00000001000000000000000\(number)", bytes(300_000)) }
+      for number in 2...3 {
+        try write(
+          "wal/00000001000000000000000\(number)",
+          SmallBackup.segment(UInt64(number), bytes(SmallBackup.segmentSize)))
+      }
     }
   }
 
@@ -112,19 +119,19 @@ final class SmallBackup {
           sha256: summary.sha256))
     }
     let digest = try manifest.finish([
-      WALRange(timeline: 1, start: LSN(0x200_0028), end: LSN(0x300_0100))
+      WALRange(timeline: 1, start: LSN(0x20_0028), end: LSN(0x30_0100))
     ])
     let record = BackupRecord(
       id: id, cluster: "main", pgstillVersion: "1", began: moment, ended: moment,
       consistency: .online, reason: "it was asked for",
       server: .init(
-        version: 150_018, systemIdentifier: 7_000_000_000_000_000_000, timeline: 1,
+        version: 150_018, systemIdentifier: SmallBackup.system, timeline: 1,
         dataDirectory: "/data", isStandby: false, hasDataChecksums: true,
-        walSegmentSize: 16 << 20),
+        walSegmentSize: UInt64(SmallBackup.segmentSize)),
       tablespaces: [.init(oid: SmallBackup.tablespace, target: "/space")], walLink: nil,
       freeze: nil, online: nil,
       wal: .init(
-        lsnBeforeFreeze: nil, redo: LSN(0x200_0028), checkpoint: LSN(0x200_0060),
+        lsnBeforeFreeze: nil, redo: LSN(0x20_0028), checkpoint: LSN(0x20_0060),
         segmentsKept: [], segmentsLeftOut: 0),
       compression: "\(compression)", archives: archives, manifestSHA256: digest.description,
       configuration: [], missing: [], badPages: nil,
@@ -134,6 +141,32 @@ final class SmallBackup {
     var content: [String: [UInt8]] = [:]
     for name in try folder.names() { content[name.string] = try folder.file(name).readAll() }
     self.content = content
+  }
+
+  /// A WAL segment whose pages have the headers of PostgreSQL 15, and anything behind them
+  /// (src/include/access/xlog_internal.h).
+  private static func segment(_ number: UInt64, _ content: [UInt8]) -> [UInt8] {
+    var bytes = content
+    for page in stride(from: 0, to: bytes.count, by: 8192) {
+      let isFirst = page == 0
+      bytes.withUnsafeMutableBytes { raw in
+        func put(_ value: some FixedWidthInteger, at offset: Int) {
+          withUnsafeBytes(of: value.littleEndian) { bytes in
+            UnsafeMutableRawBufferPointer(rebasing: raw[(page + offset)...]).copyMemory(from: bytes)
+          }
+        }
+        put(UInt16(0xD110), at: 0)
+        put(UInt16(isFirst ? 2 : 0), at: 2)
+        put(UInt32(1), at: 4)
+        put(number * UInt64(segmentSize) + UInt64(page), at: 8)
+        put(UInt64(0), at: 16)
+        guard isFirst else { return }
+        put(system, at: 24)
+        put(UInt32(segmentSize), at: 32)
+        put(UInt32(8192), at: 36)
+      }
+    }
+    return bytes
   }
 
   var names: [String] { content.keys.sorted() }
