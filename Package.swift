@@ -14,6 +14,12 @@ let boundAtStart = LinkerSetting.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "now
 let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
+/// For those above the engine. Whatever a target imports has to stand in its list, also what it would
+/// get through another: it is not built anew otherwise when that changes.
+let engineAndBelow: [Target.Dependency] = [
+  "StillModel", "StillSystem", "StillPostgres", "StillVolumes", "StillArchive", "StillEngine",
+]
+
 /// The layers, lowest first. A target may import only what stands in its list: the arrows point
 /// one way, and the compiler keeps them so.
 let package = Package(
@@ -62,44 +68,47 @@ let package = Package(
       ],
       swiftSettings: rules),
     .target(
-      name: "StillEngine", dependencies: ["StillPostgres", "StillVolumes", "StillArchive"],
+      name: "StillEngine",
+      dependencies: ["StillModel", "StillSystem", "StillPostgres", "StillVolumes", "StillArchive"],
       swiftSettings: rules),
     .target(
-      name: "StillCommands", dependencies: ["StillEngine", arguments], swiftSettings: rules),
+      name: "StillCommands", dependencies: engineAndBelow + [arguments], swiftSettings: rules),
     .executableTarget(
-      name: "pgstill", dependencies: ["StillCommands"], swiftSettings: rules,
+      name: "pgstill", dependencies: ["StillSystem", "StillCommands"], swiftSettings: rules,
       linkerSettings: [boundAtStart]),
     .executableTarget(
-      name: "freeze-trial", dependencies: ["StillVolumes", arguments], path: "Sources/FreezeTrial",
-      swiftSettings: rules, linkerSettings: [boundAtStart]),
-    .target(name: "StillTestSupport", dependencies: ["StillEngine"], swiftSettings: rules),
+      name: "freeze-trial",
+      dependencies: ["StillModel", "StillSystem", "StillVolumes", arguments],
+      path: "Sources/FreezeTrial", swiftSettings: rules, linkerSettings: [boundAtStart]),
+    .target(name: "StillTestSupport", dependencies: engineAndBelow, swiftSettings: rules),
 
     // What needs device-mapper; scripts/test runs these in the lab.
     .testTarget(
       name: "StillLabTests",
-      dependencies: ["CFreeze", "StillVolumes", "StillTestSupport", "pgstill", "freeze-trial"],
+      dependencies: engineAndBelow + ["CFreeze", "StillTestSupport", "pgstill", "freeze-trial"],
       swiftSettings: rules),
     .testTarget(
-      name: "StillModelTests", dependencies: ["StillModel", "StillTestSupport"],
+      name: "StillModelTests", dependencies: engineAndBelow + ["StillTestSupport"],
       swiftSettings: rules),
     .testTarget(
-      name: "StillPostgresTests", dependencies: ["StillPostgres", "StillTestSupport"],
+      name: "StillPostgresTests", dependencies: engineAndBelow + ["StillTestSupport"],
       swiftSettings: rules),
     .testTarget(
-      name: "StillArchiveTests", dependencies: ["StillArchive", "StillTestSupport"],
+      name: "StillArchiveTests", dependencies: engineAndBelow + ["StillTestSupport"],
       swiftSettings: rules),
     .testTarget(
-      name: "StillSystemTests", dependencies: ["StillSystem", "StillTestSupport"],
+      name: "StillSystemTests", dependencies: engineAndBelow + ["StillTestSupport"],
       swiftSettings: rules),
     .testTarget(
-      name: "StillVolumesTests", dependencies: ["StillVolumes", "StillTestSupport"],
+      name: "StillVolumesTests", dependencies: engineAndBelow + ["StillTestSupport"],
       swiftSettings: rules),
     .testTarget(
-      name: "StillEngineTests", dependencies: ["StillEngine", "StillTestSupport"],
+      name: "StillEngineTests", dependencies: engineAndBelow + ["StillTestSupport"],
       swiftSettings: rules),
     // These run the program itself.
     .testTarget(
-      name: "StillCommandsTests", dependencies: ["StillCommands", "StillTestSupport", "pgstill"],
+      name: "StillCommandsTests",
+      dependencies: engineAndBelow + ["StillCommands", "StillTestSupport", "pgstill"],
       swiftSettings: rules),
   ]
 )
