@@ -4,7 +4,7 @@ import SystemPackage
 
 /// Writes a tar archive (POSIX ustar with PAX records) into a compression pipeline.
 ///
-/// Errors leave the archive unfinished: `abandon()` it then.
+/// Errors leave the archive unfinished; the threads behind it end when the writer is dropped.
 public final class TarWriter {
   /// What to do when a file has become shorter or longer since its size was taken.
   public enum ChangingFiles: Sendable {
@@ -72,9 +72,6 @@ public final class TarWriter {
     try put([UInt8](repeating: 0, count: 2 * TarFormat.blockSize))
     return try pipeline.finish()
   }
-
-  /// Stops without ending the archive.
-  public func abandon() { pipeline.abandon() }
 
   private func put(_ bytes: [UInt8]) throws {
     try bytes.withUnsafeBytes { try pipeline.append($0) }

@@ -1,12 +1,14 @@
 import StillModel
 import StillSystem
 
+@testable import StillArchive
+
 /// Writes one archive of one tree, and nothing else, into `folder`; adds its files to `manifest`.
 ///
 /// `name` is without `.tar` and the suffix of the compression: `base`, `16402`. `workers` threads
 /// compress. `progress` is called with every number of bytes read; it has to be cheap. Answers what
 /// was written, and what of the tree was not.
-public func writeArchive(
+func writeArchive(
   named name: String, in folder: OpenFolder, compression: Compression, workers: Int,
   from tree: SourceTree, manifest: inout [ManifestFile], checksum: ChecksumAlgorithm,
   times: ArchiveWriter.Times = .nanoseconds, cancellation: Cancellation? = nil,
