@@ -3,7 +3,7 @@ import StillSystem
 import SystemPackage
 
 /// What was written, for the report and the backup's record.
-public struct ArchiveSummary: Hashable, Sendable, Codable {
+public struct ArchiveSummary: Hashable, Sendable {
   public var fileName: String
   /// Folders and links included.
   public var members: UInt64
@@ -13,8 +13,8 @@ public struct ArchiveSummary: Hashable, Sendable, Codable {
   /// Size of the archive, compressed.
   public var bytesWritten: UInt64
   public var seconds: Double
-  /// Of the archive as it lies there, lower case hexadecimal.
-  public var sha256: String
+  /// Of the archive as it lies there.
+  public var checksum: Checksum
 }
 
 /// Writes one archive of a backup: trees, single files, and bytes from memory, in the order they are
@@ -53,13 +53,15 @@ public final class ArchiveWriter {
   private var files: UInt64 = 0
 
   /// Makes the file `named` with `.tar` and the compression's suffix; `workers` threads read, check
-  /// and compress. `progress` is called with every number of bytes read, so it has to be cheap;
+  /// and compress. `checksum` is that of every file, for the manifest, `archiveChecksum` that of the
+  /// archive as a whole. `progress` is called with every number of bytes read, so it has to be cheap;
   /// `list` with every file that belongs into the manifest, in the order of the archive.
   ///
   /// - Throws: also when a file of that name is there.
   public init(
     named name: String, in folder: OpenFolder, compression: Compression, workers: Int,
-    checksum: ChecksumAlgorithm, names: AccountNames = AccountNames(),
+    checksum: ChecksumAlgorithm, archiveChecksum: ChecksumAlgorithm = .crc32c,
+    names: AccountNames = AccountNames(),
     times: Times = .nanoseconds,
     cancellation: Cancellation? = nil, progress: @escaping (UInt64) -> Void = { _ in },
     list: @escaping (ManifestFile) throws -> Void = { _ in }
@@ -75,7 +77,7 @@ public final class ArchiveWriter {
     tar = try TarWriter(
       CopyPipeline(
         output: file, compression: compression, workers: workers, checksum: checksum,
-        cancellation: cancellation), progress: progress)
+        outputChecksum: archiveChecksum, cancellation: cancellation), progress: progress)
   }
 
   /// Adds everything of a tree that belongs into a backup.
@@ -135,7 +137,7 @@ public final class ArchiveWriter {
       fileName: fileName.string, members: tar.members, files: files, bytesRead: tar.contentBytes,
       bytesWritten: written.bytes,
       seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) / 1e18,
-      sha256: written.digest.description)
+      checksum: written.checksum)
   }
 
   private func add(_ entry: TreeEntry, of tree: SourceTree) throws {

@@ -26,6 +26,8 @@ public struct UnpackOptions {
   /// What must be in the archive, and nothing else; nil for archives without a manifest (WAL,
   /// configuration).
   public var expected: ExpectedFiles?
+  /// What the archive as a whole has to have.
+  public var archiveChecksum: Checksum?
   /// Links that shall say something else than they did: tablespaces that move.
   public var linkTargets: [FilePath: [UInt8]] = [:]
   /// Folders that are left alone with everything in them, for they are filled from elsewhere.
@@ -53,14 +55,23 @@ public struct UnpackOptions {
 /// this host knows the name, else by number; the summary says what was not. Nothing outside of `folder` is touched, whatever the archive says: no path may lead out,
 /// no link is followed, no existing file is overwritten.
 ///
-/// - Throws: `.copying` for a damaged archive, for a file whose size or checksum is not what the
-///   manifest says, and when something is missing or not expected.
+/// - Throws: `.copying` for a damaged archive or one with another checksum, for a file whose size or
+///   checksum is not what the manifest says, and when something is missing or not expected.
 public func unpack(
   archive: OpenFile, into folder: OpenFolder, _ options: UnpackOptions = UnpackOptions()
 ) throws -> UnpackSummary {
   let unpacker = Unpacker(archive: archive.path, into: folder, options)
-  try TarReader(archive, workers: options.workers, cancellation: options.cancellation)
-    .read(into: unpacker)
+  let reader = try TarReader(
+    archive, workers: options.workers, checksum: options.archiveChecksum?.algorithm,
+    cancellation: options.cancellation)
+  try reader.read(into: unpacker)
+  if let checksum = options.archiveChecksum, try reader.source.checksum() != checksum {
+    throw StillError(
+      .copying,
+      "\(archive.path) was changed: its \(checksum.algorithm.rawValue) checksum is not what "
+        + "backup.json says",
+      hint: "Restore from another backup; pgstill verify says what else is wrong with this one.")
+  }
   return try unpacker.finish()
 }
 

@@ -25,6 +25,8 @@ public struct VerifyFindings: Equatable, Sendable {
   public var goodFiles: UInt64 = 0
   /// Content read, good or not.
   public var bytes: UInt64 = 0
+  /// Of the archive as it lies there, if nothing else is wrong and one was asked for.
+  public var checksum: Checksum?
 
   public var isClean: Bool {
     bad.isEmpty && missing.isEmpty && extra.isEmpty && damage.isEmpty && unread.isEmpty
@@ -42,7 +44,8 @@ public protocol ContentWitness: AnyObject, Sendable {
 /// Reads all of an archive and compares it with the manifest, past every bad file and everything
 /// that is damaged to the end.
 ///
-/// Without `expected`, only the archive itself is checked (WAL, configuration).
+/// Without `expected`, only the archive itself is checked (WAL, configuration). With `checksum` the
+/// findings have that of the archive as a whole.
 ///
 /// - Throws: only for a cancellation or a file that cannot be read; what is wrong with the archive
 ///   is in the findings.
@@ -50,18 +53,23 @@ public protocol ContentWitness: AnyObject, Sendable {
 /// `workers` threads do it; `progress` is called by them, and has to be cheap. `witness` names who
 /// looks on at a file's content, by its path and size.
 public func verify(
-  archive: OpenFile, against expected: ExpectedFiles?, workers: Int = 2,
+  archive: OpenFile, against expected: ExpectedFiles?, checksum: ChecksumAlgorithm? = nil,
+  workers: Int = 2,
   cancellation: Cancellation? = nil,
   progress: @escaping @Sendable (UInt64) -> Void = { _ in },
   witness: @escaping (FilePath, UInt64) -> (any ContentWitness)? = { _, _ in nil }
 ) throws -> VerifyFindings {
   let verifier = Verifier(archive: archive.path, expected, witness, progress)
+  let reader = try TarReader(
+    archive, workers: workers, checksum: checksum, cancellation: cancellation)
   do {
-    try TarReader(archive, workers: workers, cancellation: cancellation).salvage(into: verifier)
+    try reader.salvage(into: verifier)
   } catch let error as StillError where error.status == .copying && !isOrder(cancellation) {
     verifier.found(error)
   }
-  return try verifier.finish()
+  var findings = try verifier.finish()
+  if findings.isClean { findings.checksum = try reader.source.checksum() }
+  return findings
 }
 
 /// Whether the reason to stop came from outside; it may have the status of a damaged archive.

@@ -36,13 +36,17 @@ final class ArchiveSet {
       systemIdentifier: cluster.facts.majorVersion >= 17 ? cluster.facts.systemIdentifier : nil)
   }
 
-  /// Writes the archive `name`, which `body` fills.
-  func write(_ name: String, _ body: (ArchiveWriter) throws -> Void) throws {
+  /// Writes the archive `name`, which `body` fills; `isListed` says whether the manifest lists what is
+  /// in it.
+  func write(
+    _ name: String, isListed: Bool = true, _ body: (ArchiveWriter) throws -> Void
+  ) throws {
     let (observer, limit, manifest) = (run.observer, limit, manifest)
     // Whole seconds: pg_verifybackup refuses tar archives with the PAX records that fractions need.
     let archive = try ArchiveWriter(
       named: name, in: folder, compression: compression, workers: workers, checksum: checksum,
-      names: names, times: .seconds, cancellation: run.cancellation,
+      archiveChecksum: isListed && checksum != .none ? .crc32c : .sha256, names: names,
+      times: .seconds, cancellation: run.cancellation,
       progress: { bytes in
         observer.advanced(bytes: bytes)
         limit?.take(bytes)

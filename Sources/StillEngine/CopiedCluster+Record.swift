@@ -26,7 +26,7 @@ extension CopiedCluster {
       archives: archives.map {
         .init(
           name: $0.fileName, files: Int($0.files), members: Int($0.members),
-          bytesRead: $0.bytesRead, bytesWritten: $0.bytesWritten, sha256: $0.sha256)
+          bytesRead: $0.bytesRead, bytesWritten: $0.bytesWritten, checksum: $0.checksum.labelled)
       },
       manifestSHA256: manifestSHA256, configuration: plan.configuration, missing: missing,
       badPages: badPages, phases: phases, fillHistory: source.frozen?.watch.history ?? [],

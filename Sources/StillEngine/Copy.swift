@@ -51,7 +51,7 @@ func copy(
       + UInt64(wal.segments.count) * UInt64(cluster.facts.walSegmentSize))
 
   for (name, tree) in trees { try archives.write(name) { try $0.add(tree) } }
-  try archives.write("pg_wal") { archive in
+  try archives.write("pg_wal", isListed: false) { archive in
     let log = WALContent(
       segments: wal.segments, histories: wal.histories, start: wal.redo, data.control)
     let walk = try archive.add(log, in: walFolder) { try $1(walFolder.file($0.path)) }
@@ -60,7 +60,7 @@ func copy(
   let badPages = try archives.judgePages(before: LSN(.max))
   var missing = archives.missing
   if !plan.configuration.isEmpty {
-    try archives.write("config") { archive in
+    try archives.write("config", isListed: false) { archive in
       missing += try addConfiguration(plan.configuration, to: archive)
     }
   }

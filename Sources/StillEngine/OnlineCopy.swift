@@ -42,7 +42,7 @@ extension OnlineBackup {
     let control = try DataDirectory.readControlFile(live)
     let walFolder = try OpenFolder.open(FilePath(plan.layout.wal.path))
     let wal = try BackupWAL.examine(walFolder, label, stop: ending.stop, control)
-    try archives.write("pg_wal") { archive in
+    try archives.write("pg_wal", isListed: false) { archive in
       let log = WALContent(
         segments: wal.segments, histories: wal.histories, start: wal.start, control)
       let walk = try archive.add(log, in: walFolder) { segment, add in
@@ -61,7 +61,9 @@ extension OnlineBackup {
     let badPages = try archives.judgePages(before: ending.stop)
     var missing = archives.missing
     if !plan.configuration.isEmpty {
-      try archives.write("config") { missing += try addConfiguration(plan.configuration, to: $0) }
+      try archives.write("config", isListed: false) {
+        missing += try addConfiguration(plan.configuration, to: $0)
+      }
     }
     let manifestSHA256 = try archives.endManifest(
       wal.ranges.map { WALRange(timeline: $0.timeline, start: $0.start, end: $0.end) })

@@ -61,18 +61,14 @@ enum RecordFile {
   }
 }
 
-/// The checksum of a file as it lies there.
-enum FileDigest {
-  /// Reads the whole file. - Returns: lower case hexadecimal digits.
-  static func sha256(of file: OpenFile, _ cancellation: Cancellation? = nil) throws -> String {
-    let checksum = try RunningChecksum(.sha256)
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
-    defer { buffer.deallocate() }
-    while true {
-      let count = try file.readSome(into: buffer)
-      if count == 0 { return checksum.finish().description }
-      checksum.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-      try cancellation?.checkpoint()
+extension BackupRecord.Archive {
+  /// - Throws: `.copying` where the record does not say which one the archive has.
+  func requireChecksum(_ backup: BackupFolder) throws -> Checksum {
+    guard let checksum = Checksum(labelled: checksum), checksum.algorithm != .none else {
+      throw StillError(
+        .copying, "\(backup.path)/backup.json has no checksum of \(name)",
+        hint: "It may come from a newer pgstill.")
     }
+    return checksum
   }
 }

@@ -105,7 +105,7 @@ final class RestoreJob {
   }
 
   private func unpack(_ name: String, into folder: OpenFolder, _ options: UnpackOptions) throws {
-    guard let fileName = archiveName(name) else {
+    guard let archive = record.archives.first(where: { $0.name.hasPrefix(name + ".tar") }) else {
       throw StillError(
         .copying, "backup \(backup.id) has no archive \(name)",
         hint: "Restore from another backup.")
@@ -116,27 +116,15 @@ final class RestoreJob {
     options.workers = plan.workers
     options.keepsExisting = plan.isDelta && name != "pg_wal" && name != "config"
     options.progress = { observer.advanced(bytes: $0) }
-    if options.expected == nil { try requireUnchanged(fileName) }
-    let archive = try backup.folder.file(FilePath(fileName))
-    let summary = try StillArchive.unpack(archive: archive, into: folder, options)
+    options.archiveChecksum = try archive.requireChecksum(backup)
+    let summary = try StillArchive.unpack(
+      archive: backup.folder.file(FilePath(archive.name)), into: folder, options)
     files += summary.files
     bytes += summary.bytes
     keptFiles += summary.keptFiles
     keptBytes += summary.keptBytes
     ownersNotKept += summary.ownersNotKept
     attributesNotKept += summary.attributesNotKept
-  }
-
-  /// The manifest lists neither WAL nor configuration, so the archive as a whole has to be the one
-  /// that was written.
-  private func requireUnchanged(_ fileName: String) throws {
-    let digest = try FileDigest.sha256(of: backup.folder.file(FilePath(fileName)), run.cancellation)
-    guard record.archives.contains(where: { $0.name == fileName && $0.sha256 == digest }) else {
-      throw StillError(
-        .copying,
-        "\(backup.path.appending(fileName)) was changed: its SHA-256 is not what backup.json says",
-        hint: "Restore from another backup; pgstill verify says what else is wrong with this one.")
-    }
   }
 
   private func archiveName(_ name: String) -> String? {

@@ -78,7 +78,8 @@ private final class BackupFindings {
       let findings = try collect({
         try StillArchive.verify(
           archive: try backup.folder.file(name), against: expected(in: archive, record, manifest),
-          workers: workers, cancellation: cancellation, progress: { observer.advanced(bytes: $0) },
+          checksum: archive.requireChecksum(backup).algorithm, workers: workers,
+          cancellation: cancellation, progress: { observer.advanced(bytes: $0) },
           witness: { wal?.file($0, size: $1) })
       })
     else { return }
@@ -86,9 +87,10 @@ private final class BackupFindings {
     bytes += findings.bytes
     problems += findings.problems(in: archive.name)
     // A byte that no checksum inside the archive covers: padding, names, modes, WAL.
-    let digest = try collect { try FileDigest.sha256(of: backup.folder.file(name), cancellation) }
-    if let digest, digest != archive.sha256, findings.isClean {
-      problems.append("\(archive.name) was changed: its SHA-256 is not what backup.json says")
+    if let checksum = findings.checksum, checksum.labelled != archive.checksum {
+      problems.append(
+        "\(archive.name) was changed: its \(checksum.algorithm.rawValue) checksum is not what "
+          + "backup.json says")
     }
     guard let wal else { return }
     if findings.isClean, archive.files != Int(findings.goodFiles) {

@@ -133,19 +133,22 @@ public struct BackupRecord: Hashable, Sendable, Codable {
     public var members: Int
     public var bytesRead: UInt64
     public var bytesWritten: UInt64
-    /// Of the archive as it lies there, hexadecimal.
-    public var sha256: String
+    /// Of the archive as it lies there: the algorithm, a colon, hexadecimal digits. It notices what
+    /// the checksums of files do not: a changed name or mode, a byte of padding. SHA-256 where the
+    /// manifest says nothing of the files (WAL, configuration), else CRC-32C, which costs next to
+    /// nothing.
+    public var checksum: String
 
     public init(
       name: String, files: Int, members: Int, bytesRead: UInt64, bytesWritten: UInt64,
-      sha256: String
+      checksum: String
     ) {
       self.name = name
       self.files = files
       self.members = members
       self.bytesRead = bytesRead
       self.bytesWritten = bytesWritten
-      self.sha256 = sha256
+      self.checksum = checksum
     }
   }
 

@@ -28,7 +28,7 @@ import Testing
     var record = damaged.record
     let index = try #require(record.archives.firstIndex { $0.name == "pg_wal.tar" })
     let sum = try Tool.demand("sha256sum", archive).prefix { $0 != " " }
-    record.archives[index].sha256 = String(sum)
+    record.archives[index].checksum = "SHA256:\(sum)"
     record.archives[index].files -= filesLess
     try RecordFile.replace(record, in: .open(damaged.backup))
     try TestFolder.give(damaged.place.path, to: FakeHost.owner)

@@ -109,6 +109,7 @@ final class SmallBackup {
     ] {
       let writer = try ArchiveWriter(
         named: name, in: folder, compression: compression, workers: 2, checksum: .sha256,
+        archiveChecksum: name == "pg_wal" ? .sha256 : .crc32c,
         list: { try manifest.add($0) })
       try writer.add(SourceTree(kind, root: try source.folder(FilePath(from))))
       let summary = try writer.finish()
@@ -116,7 +117,7 @@ final class SmallBackup {
         .init(
           name: summary.fileName, files: Int(summary.files), members: Int(summary.members),
           bytesRead: summary.bytesRead, bytesWritten: summary.bytesWritten,
-          sha256: summary.sha256))
+          checksum: summary.checksum.labelled))
     }
     let digest = try manifest.finish([
       WALRange(timeline: 1, start: LSN(0x20_0028), end: LSN(0x30_0100))

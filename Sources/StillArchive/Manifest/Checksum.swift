@@ -29,6 +29,18 @@ public struct Checksum: Hashable, Sendable, CustomStringConvertible {
 
   /// Lower case hexadecimal digits.
   public var description: String { Hexadecimal.text(bytes) }
+
+  /// With the algorithm in front: `CRC32C:7b8a91f3`.
+  public var labelled: String { "\(algorithm.rawValue):\(description)" }
+
+  /// Reads what `labelled` wrote; nil for anything else.
+  public init?(labelled text: String) {
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count == 2, let algorithm = ChecksumAlgorithm(rawValue: String(parts[0])),
+      let bytes = Hexadecimal.bytes(parts[1].utf8)
+    else { return nil }
+    self.init(algorithm: algorithm, bytes: bytes)
+  }
 }
 
 /// A checksum being computed in passing.

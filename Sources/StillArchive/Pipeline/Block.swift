@@ -36,6 +36,8 @@ final class Block: @unchecked Sendable {
   var compressed: UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(rebasing: output[..<outputCount])
   }
+  /// What lies in the archive for it.
+  var stored: UnsafeRawBufferPointer { outputCount > 0 ? compressed : filled }
 
   /// Makes `output` hold at least `size` bytes.
   func reserveOutput(_ size: Int) {
@@ -100,13 +102,26 @@ extension Block {
   /// How many of its contents are pieces only, which may have to wait for others.
   var pieceCount: Int { contents.count { !$0.isWhole } }
 
-  /// Does what there is to be done with all content in it.
-  func workOnContents(_ checksums: Checksums, _ done: (Block) -> Void) throws {
+  /// Reads the content that is not there yet.
+  func readContents() throws {
     for content in contents where !content.isThere {
       try content.file.read(
         into: UnsafeMutableRawBufferPointer(rebasing: input[content.range]), at: content.offset)
     }
-    for content in contents {
+  }
+
+  /// Does what there is to be done with the files that are in it whole.
+  func workOnWholes(_ checksums: Checksums) throws {
+    for content in contents where content.isWhole {
+      try content.file.work(on: content, in: self, checksums) { _ in }
+    }
+  }
+
+  /// Does what there is to be done with the pieces of files, as far as it is their turn; `done` is
+  /// called for each block, this one or an earlier one, when a piece does not need it any more. With
+  /// the last of them this block may be somebody else's.
+  func workOnPieces(_ checksums: Checksums, _ done: (Block) -> Void) throws {
+    for content in contents where !content.isWhole {
       try content.file.work(on: content, in: self, checksums, done)
     }
   }

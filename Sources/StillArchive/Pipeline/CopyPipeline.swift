@@ -14,9 +14,7 @@ public final class CopyPipeline {
   public static let standardBlockSize = 2 << 20
 
   private struct State {
-    var free: [Block] = []
-    /// Blocks that are yet to be made.
-    var allowance: Int
+    var pool: BlockPool
     /// For the workers, the oldest last.
     var raw: [Block] = []
     /// To be written, by number.
@@ -26,20 +24,13 @@ public final class CopyPipeline {
     var failure: (any Error)?
     /// There when the writer has ended.
     var output: Output?
-
-    mutating func drop(_ block: Block) {
-      block.users -= 1
-      guard block.users == 0 else { return }
-      block.reset()
-      free.append(block)
-    }
   }
 
   /// What was written.
   public struct Output: Hashable, Sendable {
     public var bytes: UInt64
     /// Of the file as it lies there, compressed.
-    public var digest: Checksum
+    public var checksum: Checksum
   }
 
   private let shared: Monitor<State>
@@ -52,11 +43,11 @@ public final class CopyPipeline {
   let checksum: ChecksumAlgorithm
 
   /// Starts the threads: one that writes to `output`, from where that stands, and `workers` (at
-  /// least one) that do everything else. `blockSize` is in bytes; `cancellation` is looked at once a
-  /// block.
+  /// least one) that do everything else. `checksum` is of files, `outputChecksum` of what is written;
+  /// `blockSize` is in bytes; `cancellation` is looked at once a block.
   public init(
     output: OpenFile, compression: Compression, workers: Int,
-    checksum: ChecksumAlgorithm = .none,
+    checksum: ChecksumAlgorithm = .none, outputChecksum: ChecksumAlgorithm = .crc32c,
     blockSize: Int = CopyPipeline.standardBlockSize, cancellation: Cancellation? = nil
   ) throws {
     self.output = output
@@ -64,18 +55,18 @@ public final class CopyPipeline {
     self.blockSize = blockSize
     self.checksum = checksum
     let count = max(1, workers)
-    // One block being filled, one being written, one for each worker, and some between them.
-    shared = Monitor(State(allowance: count + max(2, count / 2) + 2))
+    shared = Monitor(State(pool: BlockPool(size: blockSize, workers: count)))
     do {
       for _ in 0..<count {
         let checksums = Checksums { [shared] in
           try cancellation?.checkpoint()
           if shared.update({ $0.failure != nil }) { throw Abandoned() }
         }
-        let worker = Worker(try compression.makeCompressor(), checksums)
+        let worker = CopyWorker(try compression.makeCompressor(), checksums)
         threads.append(try Self.start(worker, shared))
       }
-      let writer = BlockWriter(output, index: compression.makeIndex())
+      let writer = try BlockWriter(
+        output, index: compression.makeIndex(), checksum: outputChecksum)
       threads.append(try Self.start(writer, shared))
     } catch {
       abandon()
@@ -169,13 +160,9 @@ public final class CopyPipeline {
 
   private func nextBlock() throws -> Block {
     try cancellation?.checkpoint()
-    let size = blockSize
     return try shared.wait { state in
       if let failure = state.failure { throw failure }
-      if let block = state.free.popLast() { return block }
-      guard state.allowance > 0 else { return nil }
-      state.allowance -= 1
-      return Block(size: size)
+      return state.pool.take()
     }
   }
 
@@ -201,7 +188,7 @@ public final class CopyPipeline {
 
   // MARK: Threads
 
-  private static func start(_ worker: Worker, _ shared: Monitor<State>) throws -> WorkerThread {
+  private static func start(_ worker: CopyWorker, _ shared: Monitor<State>) throws -> WorkerThread {
     let confined = Confined(worker)
     return try WorkerThread {
       while true {
@@ -212,8 +199,9 @@ public final class CopyPipeline {
         }
         guard case .some(.some(let block)) = next else { return }
         do {
-          try confined.value.work(on: block) { block in shared.update { $0.drop(block) } }
+          try confined.value.prepare(block)
           shared.update { $0.ready[block.number] = block }
+          try confined.value.handIn(block) { block in shared.update { $0.pool.drop(block) } }
         } catch {
           shared.update { if $0.failure == nil { $0.failure = error } }
         }
@@ -237,77 +225,13 @@ public final class CopyPipeline {
           guard case .some(.some(let block)) = next else { break }
           number += 1
           try confined.value.write(block)
-          shared.update { $0.drop(block) }
+          shared.update { $0.pool.drop(block) }
         }
         let output = try confined.value.finish()
         shared.update { $0.output = output }
       } catch {
         shared.update { if $0.failure == nil { $0.failure = error } }
       }
-    }
-  }
-}
-
-/// Something on its way to the one thread that uses it.
-struct Confined<Value>: @unchecked Sendable {
-  let value: Value
-  init(_ value: Value) { self.value = value }
-}
-
-/// What a worker does with a block.
-private final class Worker {
-  private let compressor: (any BlockCompressor)?
-  private let checksums: Checksums
-
-  init(_ compressor: (any BlockCompressor)?, _ checksums: Checksums) {
-    self.compressor = compressor
-    self.checksums = checksums
-  }
-
-  /// Reads what is not there yet, looks at it while it is in the processor's cache, and compresses.
-  func work(on block: Block, _ done: (Block) -> Void) throws {
-    try block.workOnContents(checksums, done)
-    try compressor?.compress(block)
-  }
-}
-
-/// Writes blocks as they are handed to it, and computes the checksum of what it writes.
-private final class BlockWriter {
-  /// So much is written before the disk is told to begin: it is not left to the end.
-  private static let stride: UInt64 = 16 << 20
-
-  private let output: OpenFile
-  private let index: (any FrameIndexWriter)?
-  private var digest: RunningChecksum?
-  private var bytes: UInt64 = 0
-  private var begun: UInt64 = 0
-
-  init(_ output: OpenFile, index: (any FrameIndexWriter)?) {
-    self.output = output
-    self.index = index
-  }
-
-  func write(_ block: Block) throws {
-    let isCompressed = block.outputCount > 0
-    try write(isCompressed ? block.compressed : block.filled)
-    index?.add(compressed: block.outputCount, content: block.inputCount)
-  }
-
-  func finish() throws -> CopyPipeline.Output {
-    if let end = index?.finish() { try end.withUnsafeBytes { try write($0) } }
-    let digest = try digest ?? RunningChecksum(.sha256)
-    return CopyPipeline.Output(bytes: bytes, digest: digest.finish())
-  }
-
-  private func write(_ piece: UnsafeRawBufferPointer) throws {
-    let digest = try self.digest ?? RunningChecksum(.sha256)
-    self.digest = digest
-    try output.writeAll(piece)
-    digest.update(piece)
-    bytes += UInt64(piece.count)
-    if bytes - begun >= BlockWriter.stride {
-      output.startWriting(begun, Int(bytes - begun))
-      begun = bytes
     }
   }
 }

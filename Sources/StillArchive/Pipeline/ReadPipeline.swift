@@ -9,9 +9,7 @@ import StillSystem
 /// to it, and what is behind it can still be read.
 final class ReadPipeline {
   private struct State {
-    var free: [Block] = []
-    /// Blocks that are yet to be made.
-    var allowance: Int
+    var pool: BlockPool
     /// Stretches so far.
     var taken: UInt64 = 0
     /// How many there are; nil until that is known.
@@ -24,24 +22,11 @@ final class ReadPipeline {
     var tasks: [Block] = []
     var isComplete = false
     var failure: (any Error)?
-
-    mutating func drop(_ block: Block) {
-      block.users -= 1
-      guard block.users == 0 else { return }
-      block.reset()
-      free.append(block)
-    }
-
-    mutating func takeBlock(size: Int) -> Block? {
-      if let block = free.popLast() { return block }
-      guard allowance > 0 else { return nil }
-      allowance -= 1
-      return Block(size: size)
-    }
   }
 
   private let shared: Monitor<State>
   private let cancellation: Cancellation?
+  private let archiveChecksum: ArchiveChecksum?
   private var threads: [WorkerThread] = []
   private var current: Block?
   private var unread = 0..<0
@@ -49,12 +34,17 @@ final class ReadPipeline {
   /// Of the stream, how much was taken or is lost.
   private(set) var position: UInt64 = 0
 
-  /// Starts `workers` threads (at least one) on a file, from its beginning.
-  init(_ file: OpenFile, workers: Int, cancellation: Cancellation?) throws {
+  /// Starts `workers` threads (at least one) on a file, from its beginning. `checksum` is the one
+  /// that the archive as a whole gets.
+  init(
+    _ file: OpenFile, workers: Int, checksum: ChecksumAlgorithm?, cancellation: Cancellation?
+  ) throws {
     self.cancellation = cancellation
+    archiveChecksum = try checksum.map { try ArchiveChecksum(file, $0) }
     let plan = try ArchivePlan(file)
     let count = max(1, workers)
-    shared = Monitor(State(allowance: count + max(2, count / 2) + 2))
+    shared = Monitor(
+      State(pool: BlockPool(size: plan.stretches.blockSize, workers: count)))
     do {
       for _ in 0..<count {
         let checksums = Checksums { [shared] in
@@ -111,6 +101,10 @@ final class ReadPipeline {
     if let failure = shared.update({ $0.failure }) { throw failure }
   }
 
+  /// The checksum of the archive as it lies there, after `finish()`. Without damage hardly anything is
+  /// read for it.
+  func checksum() throws -> Checksum? { try archiveChecksum?.finish(cancellation) }
+
   /// Stops the threads and waits for them.
   func abandon() {
     shared.update { if $0.failure == nil { $0.failure = Abandoned() } }
@@ -134,10 +128,13 @@ final class ReadPipeline {
     }
     guard case .some(.some(let block)) = block else { return nil }
     next += 1
-    guard let fault = block.fault else { return block }
+    guard let fault = block.fault else {
+      try archiveChecksum?.take(block)
+      return block
+    }
     position += fault.gap ?? 0
     block.users = 1
-    shared.update { $0.drop(block) }
+    shared.update { $0.pool.drop(block) }
     throw fault
   }
 
@@ -149,7 +146,7 @@ final class ReadPipeline {
     shared.update { state in
       block.users = users
       if block.contents.isEmpty {
-        state.drop(block)
+        state.pool.drop(block)
       } else {
         state.tasks.insert(block, at: 0)
       }
@@ -168,7 +165,6 @@ final class ReadPipeline {
 
   private static func start(_ worker: ReadWorker, _ shared: Monitor<State>) throws -> WorkerThread {
     let confined = Confined(worker)
-    let blockSize = worker.stretches.blockSize
     return try WorkerThread {
       while true {
         let step: Step = shared.wait { state in
@@ -177,7 +173,7 @@ final class ReadPipeline {
           if let block = state.tasks.popLast() { return .work(block) }
           if state.isComplete { return .end }
           guard state.total == nil, !state.isPreparing,
-            let block = state.takeBlock(size: blockSize)
+            let block = state.pool.take()
           else { return nil }
           block.number = state.taken
           state.isPreparing = true
@@ -187,8 +183,8 @@ final class ReadPipeline {
           switch step {
           case .end: return
           case .work(let block):
-            try confined.value.work(on: block) { block in shared.update { $0.drop(block) } }
-            shared.update { $0.drop(block) }
+            try confined.value.work(on: block) { block in shared.update { $0.pool.drop(block) } }
+            shared.update { $0.pool.drop(block) }
           case .fetch(let block):
             let isThere = try confined.value.prepare(block)
             shared.update { state in
@@ -196,7 +192,7 @@ final class ReadPipeline {
               if isThere { state.taken += 1 }
               // Nothing can be read behind what is damaged here.
               if !isThere || block.fault != nil { state.total = state.taken }
-              if !isThere { state.free.append(block) }
+              if !isThere { state.pool.giveBack(block) }
             }
             guard isThere else { continue }
             try confined.value.complete(block)
@@ -245,6 +241,7 @@ private final class ReadWorker {
   }
 
   func work(on block: Block, _ done: (Block) -> Void) throws {
-    try block.workOnContents(checksums, done)
+    try block.workOnWholes(checksums)
+    try block.workOnPieces(checksums, done)
   }
 }

@@ -25,11 +25,16 @@ final class TarReader {
   /// Extended headers are made of names and attributes; the kernel allows 64 KiB for one of those.
   private static let longestHeader: UInt64 = 64 << 20
 
-  /// `workers` threads decompress, and take content to where it goes.
-  init(_ file: OpenFile, workers: Int, cancellation: Cancellation? = nil) throws {
+  /// `workers` threads decompress, and take content to where it goes; `checksum` is the one that the
+  /// archive as a whole gets.
+  init(
+    _ file: OpenFile, workers: Int, checksum: ChecksumAlgorithm? = nil,
+    cancellation: Cancellation? = nil
+  ) throws {
     archive = file.path
     self.cancellation = cancellation
-    source = try ReadPipeline(file, workers: workers, cancellation: cancellation)
+    source = try ReadPipeline(
+      file, workers: workers, checksum: checksum, cancellation: cancellation)
   }
 
   /// Reads all of the archive.
