@@ -72,10 +72,10 @@ final class OnlineSite: Sendable {
   }
 
   func backUp(
-    slow: Bool = false, user: String? = nil, _ more: [String: String] = [:]
+    slow: Bool = false, user: String? = nil, options: [String] = [], _ more: [String: String] = [:]
   ) throws -> Tool.Outcome {
     try PgstillProgram.run(
-      words(slow: slow) + ["--json"],
+      words(slow: slow) + ["--json"] + options,
       environment: environment(user: user).merging(more) { $1 })
   }
 

@@ -45,6 +45,12 @@ import Testing
 
     let place = try TestFolder(on: .memory, owner: FakeHost.owner)
     let target = try site.restore(into: place)
+    // The map is left out where the links lead elsewhere.
+    #expect(
+      try site.cluster.run(
+        "pg_verifybackup", ["-i", "tablespace_map", "-m", manifest, target.string]
+      )
+      .contains("backup successfully verified"))
     let statuses = try OpenFolder.open(target).folder("pg_wal").folder("archive_status").names()
     #expect(statuses.map(\.string) == record.wal.segmentsKept.map { "\($0).done" }.sorted())
     let server = try RestoredServer(target, like: site.cluster)
@@ -59,6 +65,29 @@ import Testing
     try site.cluster.run("pg_ctl", ["stop", "-w", "-s", "-m", "fast", "-D", target.string])
     let sums = try site.cluster.run("pg_checksums", ["--check", "-D", target.string])
     #expect(sums.contains("Bad checksums:  0"))
+  }
+
+  @Test(
+    "pg_verifybackup of PostgreSQL 18 reads the archives as they lie there",
+    .enabled(if: eighteen != nil, "PostgreSQL 18 is not here; scripts/servers says why"))
+  func archivesDirectly() throws {
+    let site = try OnlineSite(programs: VersionTests.eighteen)
+    #expect(try site.backUp(options: ["--compress", "none"]).status == 0)
+    let backup = try site.published().path
+    // backup.json is nobody's but ours; the WAL within tar archives pg_waldump cannot read.
+    let words = ["--format", "tar", "-n", "-i", "backup.json", backup.string]
+    #expect(
+      try site.cluster.run("pg_verifybackup", words).contains("backup successfully verified"))
+
+    let archive = try OpenFolder.open(backup).file("base.tar", .update(permissions: 0o600))
+    var byte: [UInt8] = [0]
+    let middle = try archive.metadata().size / 2
+    _ = try byte.withUnsafeMutableBytes { try archive.readFully(into: $0, at: middle) }
+    try archive.writeDurably([byte[0] ^ 1], at: middle)
+    let complaint = try #require(throws: Trouble.self) {
+      try site.cluster.run("pg_verifybackup", words)
+    }
+    #expect(complaint.description.contains("checksum mismatch"), "\(complaint)")
   }
 
   @Test(
