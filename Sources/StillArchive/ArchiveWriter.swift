@@ -100,6 +100,18 @@ public final class ArchiveWriter {
     try add(source, as: path, inManifest: inManifest, isFrozen: true, inspect: inspect)
   }
 
+  /// Adds a small file that is read to its end before anything of it is in the archive: after an error
+  /// that says "cannot" the archive is as it was.
+  public func addWhole(_ source: OpenFile, as path: FilePath) throws {
+    var member = TarMember(path: path, kind: .file, try source.metadata())
+    complete(&member)
+    member.attributes = try source.extendedAttributes()
+    member.accessList = try AccessLists.access(
+      of: source.descriptor, shown: source.path.string)
+    _ = try tar.add(member, content: source.readAll())
+    files += 1
+  }
+
   /// Adds a file from memory, such as `backup_label`. It belongs to the owner of what `like` is of,
   /// to root where that is nil; `modified` counts seconds since 1970.
   public func add(

@@ -52,6 +52,8 @@ struct FilesUnderway {
   ) rethrows {
     while first < items.count, let outcome = outcome(of: items[first]) {
       let item = items[first]
+      // The file knows its folder, which stays open as long as it is kept.
+      items[first].result = .known(outcome.checksum)
       first += 1
       if case .underway(_, let identity?) = item.result {
         linked.conclude(identity, outcome.checksum)

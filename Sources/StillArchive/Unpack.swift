@@ -17,8 +17,13 @@ public struct UnpackSummary: Hashable, Sendable {
   /// owner.
   public var ownersNotKept: UInt64 = 0
   /// Extended attributes and ACLs that the process may not set, or that the file system does not
-  /// have: why, one sentence each.
-  public var attributesNotKept: [String] = []
+  /// have: why, one sentence each, of the first ones.
+  public private(set) var attributesNotKept: [String] = []
+  /// How many more there were.
+  public private(set) var moreAttributesNotKept: UInt64 = 0
+  /// The archive's checksum is another one, though every file in it is what the manifest says: a byte
+  /// of padding, of an index, or a mode or time was changed.
+  public var isArchiveChanged = false
 }
 
 /// How to unpack.
@@ -28,6 +33,9 @@ public struct UnpackOptions {
   public var expected: ExpectedFiles?
   /// What the archive as a whole has to have.
   public var archiveChecksum: Checksum?
+  /// Whether another checksum of the archive is an error, and not just noted. It is where nothing else
+  /// says whether the content is right.
+  public var refusesChangedArchive = true
   /// Links that shall say something else than they did: tablespaces that move.
   public var linkTargets: [FilePath: [UInt8]] = [:]
   /// Folders that are left alone with everything in them, for they are filled from elsewhere.
@@ -65,14 +73,18 @@ public func unpack(
     archive, workers: options.workers, checksum: options.archiveChecksum?.algorithm,
     cancellation: options.cancellation)
   try reader.read(into: unpacker)
-  if let checksum = options.archiveChecksum, try reader.source.checksum() != checksum {
+  let checksum = options.archiveChecksum
+  let isChanged = try checksum.map { try reader.source.checksum() != $0 } ?? false
+  if isChanged, options.refusesChangedArchive, let checksum {
     throw StillError(
       .copying,
       "\(archive.path) was changed: its \(checksum.algorithm.rawValue) checksum is not what "
         + "backup.json says",
       hint: "Restore from another backup; pgstill verify says what else is wrong with this one.")
   }
-  return try unpacker.finish()
+  var summary = try unpacker.finish()
+  summary.isArchiveChanged = isChanged
+  return summary
 }
 
 private final class Unpacker: TarSink {
@@ -335,7 +347,8 @@ extension FilePath {
 }
 
 extension UnpackSummary {
-  fileprivate mutating func add(_ other: UnpackSummary) {
+  /// Adds what became of another archive, or of another part of this one.
+  public mutating func add(_ other: UnpackSummary) {
     files += other.files
     folders += other.folders
     links += other.links
@@ -343,6 +356,18 @@ extension UnpackSummary {
     keptFiles += other.keptFiles
     keptBytes += other.keptBytes
     ownersNotKept += other.ownersNotKept
-    attributesNotKept += other.attributesNotKept
+    for why in other.attributesNotKept { addAttributeNotKept(why) }
+    moreAttributesNotKept += other.moreAttributesNotKept
+  }
+}
+
+extension UnpackSummary {
+  /// Where a file system has no attributes, there is one for each file.
+  mutating func addAttributeNotKept(_ why: String) {
+    if attributesNotKept.count < 10 {
+      attributesNotKept.append(why)
+    } else {
+      moreAttributesNotKept += 1
+    }
   }
 }

@@ -112,8 +112,8 @@ private final class Verifier: SalvageSink {
     if let expected {
       listed = try expected.take(path)
       if listed == nil { extra.append(path) }
-    } else if member.kind == .file {
-      links.addUnlisted(path)
+    } else if member.kind == .file, !links.addUnlisted(path) {
+      extra.append(path)
     }
     if case .hardLink(let target) = member.kind {
       guard expected == nil || listed != nil else { return nil }

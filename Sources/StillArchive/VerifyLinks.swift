@@ -12,7 +12,8 @@ struct FoundLinks {
     links.append((path, target, listed))
   }
 
-  mutating func addUnlisted(_ file: FilePath) { files.insert(file) }
+  /// False where the archive holds it already.
+  mutating func addUnlisted(_ file: FilePath) -> Bool { files.insert(file).inserted }
 
   /// Completes the findings on everything else.
   mutating func judge(_ expected: ExpectedFiles?, _ findings: inout VerifyFindings) throws {

@@ -28,6 +28,7 @@ public struct Pgstill: ParsableCommand {
   /// - Returns: the exit status of the process.
   public static func runProcess() -> Int32 {
     Signals.ignoreBrokenPipes()
+    Process.raiseFileLimit()
     do {
       var command = try parseAsRoot()
       try command.run()

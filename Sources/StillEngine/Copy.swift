@@ -51,13 +51,16 @@ func copy(
       + UInt64(wal.segments.count) * UInt64(cluster.facts.walSegmentSize))
 
   for (name, tree) in trees { try archives.write(name) { try $0.add(tree) } }
+  // Of a stopped server every wrong checksum counts, whatever the page says of itself.
+  var end = LSN(0)
   try archives.write("pg_wal", isListed: false) { archive in
     let log = WALContent(
       segments: wal.segments, histories: wal.histories, start: wal.redo, data.control)
     let walk = try archive.add(log, in: walFolder) { try $1(walFolder.file($0.path)) }
     try requireNoNewTablespace(walk, "just before the freeze")
+    if source.server == nil { end = walk.end }
   }
-  let badPages = try archives.judgePages(before: LSN(.max))
+  let badPages = try archives.judgePages(before: end)
   var missing = archives.missing
   if !plan.configuration.isEmpty {
     try archives.write("config", isListed: false) { archive in
@@ -154,14 +157,16 @@ private func dataTree(
 }
 
 /// Files of configuration are copied as they are now: they are not on the frozen volumes, or need
-/// not be. Their names in the archive are their paths without the leading slash.
+/// not be. Their names in the archive are their paths without the leading slash; the server says
+/// what it includes as somebody wrote it, with `..` and twice the same.
 func addConfiguration(_ files: [String], to archive: ArchiveWriter) throws -> [String] {
   var missing: [String] = []
+  var known: Set<FilePath> = []
   for file in files {
+    let name = FilePath(root: nil, FilePath(file).lexicallyNormalized().components)
+    guard known.insert(name).inserted else { continue }
     do {
-      let path = try FilePath(file).resolved()
-      let name = FilePath(root: nil, FilePath(file).components)
-      try archive.add(try OpenFile.open(path), as: name)
+      try archive.addWhole(try OpenFile.open(FilePath(file).resolved()), as: name)
     } catch let failure as StillError where failure.message.hasPrefix("cannot") {
       missing.append("configuration file \(file): \(failure.message)")
     }

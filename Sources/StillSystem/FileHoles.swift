@@ -16,9 +16,12 @@ extension OpenFile {
       throw StillError.system("look for holes in", path.string, code)
     }
     // There is a hole behind every file.
-    let end = try check("look for holes in", path.string) { lseek(descriptor, start, seekHole) }
+    let end = lseek(descriptor, start, seekHole)
+    if end > start { return UInt64(start)..<UInt64(end) }
+    let code = errno
     // Cut off meanwhile, where somebody is at work on it.
-    return end > start ? UInt64(start)..<UInt64(end) : nil
+    if end >= 0 || code == ENXIO { return nil }
+    throw StillError.system("look for holes in", path.string, code)
   }
 }
 

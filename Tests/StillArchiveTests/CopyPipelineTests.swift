@@ -70,6 +70,42 @@ import Testing
     #expect(throws: StillError.self) { _ = try pipeline.finish() }
   }
 
+  /// The writer may give a block back, and another file get it, while its worker still has it in hand.
+  @Test func aBlockIsNotUsedAgainWhileAWorkerHasIt() throws {
+    let temporary = try TemporaryFolder()
+    let small = sampleBytes(3584)
+    let large = sampleBytes(200_000)
+    try temporary.write(small, to: "small")
+    try temporary.write(large, to: "large")
+    let pipeline = try CopyPipeline(
+      output: try temporary.file("out", .create(permissions: 0o600)), compression: .lz4,
+      workers: 16, checksum: .crc32c, blockSize: 4096)
+    let header = [UInt8](repeating: 0, count: 512)
+    var copied: [CopiedFile] = []
+    for number in 0..<4000 {
+      try header.withUnsafeBytes { try pipeline.append($0) }
+      let isLarge = number % 10 == 9
+      let file = CopiedFile(
+        try temporary.file(isLarge ? "large" : "small"), size: isLarge ? 200_000 : 3584,
+        ifChanged: .refuse, checksum: .crc32c, isReadOnce: false, nil)
+      try pipeline.append(file) { _ in }
+      // So that the next begins a block.
+      if isLarge {
+        try [UInt8](repeating: 0, count: 4096 - (512 + 200_000) % 4096).withUnsafeBytes {
+          try pipeline.append($0)
+        }
+      }
+      copied.append(file)
+    }
+    _ = try pipeline.finish()
+    let checksums = Checksums()
+    for content in [small, large] {
+      let sum = try content.withUnsafeBytes { try checksums.of($0, .crc32c) }
+      let found = copied.filter { $0.size == UInt64(content.count) }.map(\.outcome?.checksum)
+      #expect(Set(found) == [sum])
+    }
+  }
+
   @Test func cancellingEndsIt() throws {
     let temporary = try TemporaryFolder()
     let cancellation = Cancellation()

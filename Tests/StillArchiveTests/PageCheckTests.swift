@@ -124,6 +124,30 @@ import Testing
     #expect(verdict(page, 3, check) == .bad)
   }
 
+  /// Whoever checks a page knows its folder, to read it again.
+  @Test func foldersAreClosedWhenTheirFilesAreThrough() throws {
+    let temporary = try TemporaryFolder()
+    let root = try temporary.folder("source/base")
+    for number in 1...600 {
+      try root.makeFolder(FilePath("\(number)"), permissions: 0o700)
+      try root.folder(FilePath("\(number)")).file("16384", .create(permissions: 0o600))
+        .writeAll([UInt8](repeating: 0, count: 8192))
+    }
+    try temporary.folder("source/global").file("pg_control", .create(permissions: 0o600)).close()
+    let writer = try ArchiveWriter(
+      named: "base", in: temporary.open(), compression: .lz4, workers: 2, checksum: .crc32c)
+    let exclusions = Exclusions(majorVersion: 15, isCleanlyShutDown: false)
+    var tree = SourceTree(
+      .dataDirectory(exclusions), root: try OpenFolder.open(root.path.removingLastComponent()))
+    tree.pageCheck = check
+    try writer.add(tree)
+    #expect(try writer.finish().files == 601)
+    let descriptors = try OpenFolder.open("/proc/self/fd")
+    let open = try descriptors.names().compactMap { try? descriptors.target(ofLink: $0) }
+    #expect(open.count { $0.starts(with: root.path.appending("").bytes) } < 10)
+    withExtendedLifetime(writer) {}
+  }
+
   @Test func aPageFromBehindTheEndOfTheLogIsBad() throws {
     var content = try bytes(table)
     let place = try TestFolder(on: .memory)

@@ -37,6 +37,7 @@ import Testing
     try attributed.setExtendedAttribute(
       .init(name: Array("user.binary".utf8), value: [0, 0xFF, UInt8(ascii: "="), 10]))
     try attributed.setExtendedAttribute(.init(name: Array("user.empty".utf8), value: []))
+    try attributed.setExtendedAttribute(.init(name: Array("user.a=b%3D%".utf8), value: [1]))
     try root.folder("sticky").setExtendedAttribute(
       .init(name: Array("user.note".utf8), value: sampleBytes(2000)))
     // A user with a name, and numbers that nobody has.

@@ -230,6 +230,34 @@ import Testing
     }
   }
 
+  /// An open file of a snapshot keeps the snapshot from being removed.
+  @Test func filesAreClosedWhenPiecesWaitInVain() throws {
+    let temporary = try TemporaryFolder()
+    let root = try temporary.folder("source")
+    let file = try root.file("void", .update(permissions: 0o600))
+    try file.truncate(to: 1 << 40)
+    try file.writeDurably([UInt8](repeating: 65, count: 65536), at: 0)
+    try file.writeDurably([UInt8](repeating: 66, count: 16 << 20), at: (1 << 40) - (16 << 20))
+    try file.close()
+    let cancellation = Cancellation()
+    let reason = StillError(.overflow, "the snapshot overflowed")
+    let thread = try WorkerThread {
+      Clock.sleep(milliseconds: 500)
+      cancellation.cancel(reason)
+    }
+    defer { thread.join() }
+    var manifest: [ManifestFile] = []
+    #expect(throws: reason) {
+      _ = try writeArchive(
+        named: "base", in: try temporary.open(), compression: .lz4, workers: 4,
+        from: SourceTree(.other(prefix: ""), root: root), manifest: &manifest, checksum: .sha256,
+        cancellation: cancellation)
+    }
+    let descriptors = try OpenFolder.open("/proc/self/fd")
+    let open = try descriptors.names().compactMap { try? descriptors.target(ofLink: $0) }
+    #expect(!open.contains(root.path.appending("void").bytes))
+  }
+
   @Test func mapsThatCannotBeAreRefused() throws {
     func member(_ map: [UInt8], realSize: String = "2000000") throws -> [UInt8] {
       var records = PaxRecords()

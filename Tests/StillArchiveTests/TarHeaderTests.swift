@@ -74,6 +74,22 @@ import Testing
     #expect(member.encodedHeader().count == 512)
   }
 
+  @Test(arguments: [
+    "1700000000.12345678\u{E9}", "1.-5", "1.x", "--1", "-", ".5", "1.5.5", "9e9",
+  ])
+  func timesThatAreNoneAreRefused(_ time: String) throws {
+    var records = PaxRecords()
+    // One byte of the last character only: no UTF-8.
+    records.add("mtime", Array(time.utf8.prefix(20)))
+    var pax = TarMember(path: "pax", kind: .other(UInt8(ascii: "x")), mode: 0o644)
+    pax.size = UInt64(records.bytes.count)
+    let archive =
+      pax.encodedHeader() + records.padded + plainFile("file").encodedHeader()
+      + [UInt8](repeating: 0, count: 1024)
+    let error = #expect(throws: StillError.self) { _ = try entries(of: archive) }
+    #expect(error?.message.contains("the time in an extended header is wrong") == true)
+  }
+
   @Test func recordLengthsCountThemselves() throws {
     for length in [1, 5, 6, 7, 90, 91, 92, 93, 94, 980, 990, 991, 992, 993, 9990] {
       var records = PaxRecords()

@@ -1,9 +1,11 @@
-import StillEngine
+import StillArchive
 import StillModel
 import StillSystem
 import StillTestSupport
 import SystemPackage
 import Testing
+
+@testable import StillEngine
 
 /// Configuration outside the data directory, as Debian has it.
 @Suite struct ConfigurationTests {
@@ -45,5 +47,23 @@ import Testing
       #expect(
         try Tool.demand("cat", "\(place.path)/etc\(file)") == (try Tool.demand("cat", file)))
     }
+  }
+
+  @Test("What cannot be read is named, and what comes after it is there")
+  func unreadable() throws {
+    let place = try TestFolder(on: .disk)
+    let good = place.path.appending("good.conf")
+    try Tool.demand("sh", "-c", "mkdir \(place.path)/folder; echo a = b >\(good)")
+    let writer = try ArchiveWriter(
+      named: "config", in: OpenFolder.open(place.path), compression: .none, workers: 1,
+      checksum: .none)
+    let folder = "\(place.path)/folder"
+    let missing = try addConfiguration(
+      [folder, good.string, "\(folder)/../good.conf", "\(place.path)//good.conf"], to: writer)
+    #expect(try writer.finish().files == 1)
+    #expect(missing.count == 1)
+    #expect(missing.first?.contains("\(folder): cannot read") == true)
+    let names = try Tool.demand("tar", "-tf", place.path.appending("config.tar").string)
+    #expect(names == "\(good.string.dropFirst())\n")
   }
 }

@@ -66,8 +66,12 @@ import Testing
     try expectRestored(host, result, rows: 1500)
   }
 
-  @Test("Pages are checked as they were frozen", arguments: [[0], [1], [0, 1]])
-  func pages(frozen: [Int]) throws {
+  @Test(
+    "Pages are checked as they were frozen",
+    arguments: [
+      ([0], Consistency.online), ([1], .online), ([0, 1], .online), ([0, 1], .snapshot),
+    ])
+  func pages(frozen: [Int], in mode: Consistency) throws {
     let host = try FakeHost(initdb: ["--data-checksums"])
     try host.cluster.sql(
       "CREATE TABLE here AS SELECT n, repeat('x', 500) FROM generate_series(1, 1000) AS n",
@@ -101,7 +105,7 @@ import Testing
     }
     let place = try TestFolder(on: .disk, owner: FakeHost.owner)
     var request = host.request(place.path.appending("repo"))
-    request.consistency = .online
+    request.consistency = mode
     let sysfs = try FakeSysfs(volumes)
     let result = try backup(
       request, with: provider, recorder, Cancellation(), discovery: sysfs.discovery())

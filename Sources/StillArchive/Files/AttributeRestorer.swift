@@ -70,9 +70,9 @@ struct AttributeRestorer: Sendable {
     do {
       try set()
     } catch let error as StillError {
-      summary.attributesNotKept.append(error.message)
+      summary.addAttributeNotKept(error.message)
     } catch {
-      summary.attributesNotKept.append("\(error)")
+      summary.addAttributeNotKept("\(error)")
     }
   }
 }

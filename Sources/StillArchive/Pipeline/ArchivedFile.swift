@@ -53,6 +53,8 @@ final class ArchivedFile: PassingFile, @unchecked Sendable {
     }
   }
 
+  func abandon() { pieces.abandon() }
+
   /// Called instead of handing in the last pieces, where some could not be read.
   func lose(_ fault: String) throws { try sink.end(fault) }
 

@@ -87,6 +87,9 @@ protocol PassingFile: AnyObject, Sendable {
   func work(
     on content: BlockContent, in block: Block, _ checksums: Checksums, _ done: (Block) -> Void
   ) throws
+
+  /// Nothing more comes, and nothing more is done with the pieces that wait.
+  func abandon()
 }
 
 extension PassingFile {
@@ -118,8 +121,7 @@ extension Block {
   }
 
   /// Does what there is to be done with the pieces of files, as far as it is their turn; `done` is
-  /// called for each block, this one or an earlier one, when a piece does not need it any more. With
-  /// the last of them this block may be somebody else's.
+  /// called for each block, this one or an earlier one, when a piece does not need it any more.
   func workOnPieces(_ checksums: Checksums, _ done: (Block) -> Void) throws {
     for content in contents where !content.isWhole {
       try content.file.work(on: content, in: self, checksums, done)

@@ -2,6 +2,7 @@
 /// the pipeline's lock protects.
 struct BlockPool {
   private let size: Int
+  private var all: [Block] = []
   private var free: [Block] = []
   /// Blocks that are yet to be made.
   private var allowance: Int
@@ -18,7 +19,9 @@ struct BlockPool {
     if let block = free.popLast() { return block }
     guard allowance > 0 else { return nil }
     allowance -= 1
-    return Block(size: size)
+    let block = Block(size: size)
+    all.append(block)
+    return block
   }
 
   /// Takes a block back when nobody needs it any more.
@@ -27,6 +30,14 @@ struct BlockPool {
     guard block.users == 0 else { return }
     block.reset()
     free.append(block)
+  }
+
+  /// Closes every file that has content in a block; only when nobody works on one any more.
+  func abandonFiles() {
+    for block in all {
+      for content in block.contents { content.file.abandon() }
+      block.reset()
+    }
   }
 
   /// Takes a block back that was not used.

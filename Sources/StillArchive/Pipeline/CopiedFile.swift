@@ -13,7 +13,7 @@ final class CopiedFile: PassingFile, @unchecked Sendable {
     var changed: [CheckedPages.Change] = []
   }
 
-  /// Files up to here are read at once by whoever finds them, and closed: there may be thousands of
+  /// Files with so much data or less are read at once by whoever finds them, and closed: there may be thousands of
   /// them in the pipeline, more than a process may have open.
   static let smallSize: UInt64 = 128 << 10
 
@@ -49,10 +49,11 @@ final class CopiedFile: PassingFile, @unchecked Sendable {
     self.isReadOnce = isReadOnce
     self.inspector = inspector
     self.inspect = inspect
+    isReadAtOnce = (sparse?.storedSize ?? size) <= CopiedFile.smallSize || inspect != nil
   }
 
   /// Whether it is read by whoever adds it to the archive.
-  var isReadAtOnce: Bool { size <= CopiedFile.smallSize || inspect != nil }
+  let isReadAtOnce: Bool
 
   /// nil as long as it is on its way.
   var outcome: Outcome? { result.withLock { $0 } }
@@ -103,6 +104,11 @@ final class CopiedFile: PassingFile, @unchecked Sendable {
       if content.isLast { try end(checksum.finish(size: size, checksums)) }
       self.checksum = checksum
     }
+  }
+
+  func abandon() {
+    pieces.abandon()
+    try? source.close()
   }
 
   private func end(_ checksum: Checksum) throws {

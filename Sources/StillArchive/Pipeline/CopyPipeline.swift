@@ -139,7 +139,10 @@ public final class CopyPipeline {
     shared.update { $0.isComplete = true }
     joinAll()
     let (failure, written) = shared.update { ($0.failure, $0.output) }
-    if let failure { throw failure }
+    if let failure {
+      closeFiles()
+      throw failure
+    }
     guard let written else { throw StillError(.failed, "\(output.path) was not written") }
     try output.sync()
     return written
@@ -149,7 +152,12 @@ public final class CopyPipeline {
   public func abandon() {
     shared.update { if $0.failure == nil { $0.failure = Abandoned() } }
     joinAll()
+    closeFiles()
   }
+
+  /// Lets go of the files that are on their way, when no thread runs any more: pieces that wait for
+  /// one that never comes hold their file, and an open file holds the snapshot that it is on.
+  private func closeFiles() { shared.update { $0.pool.abandonFiles() } }
 
   private struct Abandoned: Error {}
 
@@ -175,8 +183,8 @@ public final class CopyPipeline {
   private func submit() throws {
     guard let block = current else { return }
     current = nil
-    // The writer, and every file of which there is a piece only: that may wait for others.
-    let users = 1 + block.pieceCount
+    // The worker, the writer, and every file of which there is a piece only: that may wait for others.
+    let users = 2 + block.pieceCount
     try shared.update { state in
       if let failure = state.failure { throw failure }
       block.number = state.submitted
@@ -202,6 +210,7 @@ public final class CopyPipeline {
           try confined.value.prepare(block)
           shared.update { $0.ready[block.number] = block }
           try confined.value.handIn(block) { block in shared.update { $0.pool.drop(block) } }
+          shared.update { $0.pool.drop(block) }
         } catch {
           shared.update { if $0.failure == nil { $0.failure = error } }
         }

@@ -11,6 +11,9 @@ final class InOrder<Piece: Sendable>: Sendable {
 
   private let state = Mutex(State())
 
+  /// Lets go of the pieces that wait.
+  func abandon() { state.withLock { $0.early.removeAll() } }
+
   /// Hands in piece `number`, counted from 0, and handles it and those that follow it, if it is its
   /// turn. After an error nothing more is handled.
   func bring(_ piece: Piece, number: Int, _ handle: (Piece) throws -> Void) rethrows {

@@ -98,7 +98,9 @@ final class ReadPipeline {
     passOn()
     shared.update { $0.isComplete = true }
     joinAll()
-    if let failure = shared.update({ $0.failure }) { throw failure }
+    guard let failure = shared.update({ $0.failure }) else { return }
+    shared.update { $0.pool.abandonFiles() }
+    throw failure
   }
 
   /// The checksum of the archive as it lies there, after `finish()`. Without damage hardly anything is
@@ -109,6 +111,7 @@ final class ReadPipeline {
   func abandon() {
     shared.update { if $0.failure == nil { $0.failure = Abandoned() } }
     joinAll()
+    shared.update { $0.pool.abandonFiles() }
   }
 
   private struct Abandoned: Error {}

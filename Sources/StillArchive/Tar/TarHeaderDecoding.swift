@@ -80,7 +80,10 @@ struct TarHeaderFields {
     }
     let prefix = Array("SCHILY.xattr.".utf8)
     member.attributes = records.filter { $0.key.starts(with: prefix) }
-      .map { ExtendedAttribute(name: Array($0.key.dropFirst(prefix.count)), value: $0.value) }
+      .map {
+        ExtendedAttribute(
+          name: AttributeKey.decoded($0.key.dropFirst(prefix.count)), value: $0.value)
+      }
       .sorted { $0.name.lexicographicallyPrecedes($1.name) }
     return member
   }
@@ -134,12 +137,13 @@ struct TarHeaderFields {
   /// Reads `-1.5` as the second rounded down and what is left: -2 s and 500000000 ns.
   private func time(_ value: [UInt8]) throws -> (Int64, Int64) {
     let isNegative = value.first == UInt8(ascii: "-")
-    let parts = value.drop { $0 == UInt8(ascii: "-") }
+    let parts = value.dropFirst(isNegative ? 1 : 0)
       .split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-    let digits = String(decoding: parts.count > 1 ? parts[1].prefix(9) : [], as: UTF8.self)
-    let fraction = digits + String(repeating: "0", count: 9 - digits.utf8.count)
+    let digits = parts.count > 1 ? Array(parts[1].prefix(9)) : []
+    let fraction = digits + Array(repeating: UInt8(ascii: "0"), count: 9 - digits.count)
     guard (1...2).contains(parts.count),
-      let whole = Int64(String(decoding: parts[0], as: UTF8.self)), let rest = Int64(fraction)
+      let whole = Int64(String(decoding: parts[0], as: UTF8.self)),
+      let rest = Int64(String(decoding: fraction, as: UTF8.self)), whole >= 0, rest >= 0
     else { throw DamagedStream(reason: "the time in an extended header is wrong") }
     if !isNegative { return (whole, rest) }
     return rest == 0 ? (-whole, 0) : (-whole - 1, 1_000_000_000 - rest)

@@ -62,7 +62,8 @@ extension TarMember {
     if let accessList { records.add("SCHILY.acl.access", accessList) }
     if let inheritedAccessList { records.add("SCHILY.acl.default", inheritedAccessList) }
     for attribute in attributes {
-      records.add("SCHILY.xattr.", named: attribute.name, attribute.value)
+      records.add(
+        "SCHILY.xattr.", named: AttributeKey.encoded(attribute.name), attribute.value)
     }
     return header.sealed(typeFlag)
   }
