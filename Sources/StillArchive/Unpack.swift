@@ -24,6 +24,14 @@ public struct UnpackSummary: Hashable, Sendable {
   /// The archive's checksum is another one, though every file in it is what the manifest says: a byte
   /// of padding, of an index, or a mode or time was changed.
   public var isArchiveChanged = false
+  /// Links that were left out.
+  public var linksNotMade: [Link] = []
+
+  public struct Link: Hashable, Sendable {
+    public var path: FilePath
+    /// Where it led to, as it said.
+    public var target: FilePath
+  }
 }
 
 /// How to unpack.
@@ -38,6 +46,9 @@ public struct UnpackOptions {
   public var refusesChangedArchive = true
   /// Links that shall say something else than they did: tablespaces that move.
   public var linkTargets: [FilePath: [UInt8]] = [:]
+  /// Whether to leave a link out. Where one at the root of the archive was left out, `last` gets no
+  /// name.
+  public var leavesOutLink: (FilePath) -> Bool
   /// Folders that are left alone with everything in them, for they are filled from elsewhere.
   public var skipped: Set<FilePath> = []
   /// Files that are checked like all others, but not made.
@@ -54,7 +65,12 @@ public struct UnpackOptions {
   public var workers = 2
   public var names = AccountNames()
 
-  public init(expected: ExpectedFiles? = nil) { self.expected = expected }
+  public init(
+    expected: ExpectedFiles? = nil, leavesOutLink: @escaping (FilePath) -> Bool = { _ in false }
+  ) {
+    self.expected = expected
+    self.leavesOutLink = leavesOutLink
+  }
 }
 
 /// Unpacks an archive into an empty folder and puts everything on the disk.
@@ -128,6 +144,10 @@ private final class Unpacker: TarSink {
       return ArchivedFile(
         member, expected, to: UnpackedFile(path, member, (folder, first), work))
     case .link(let target):
+      guard !options.leavesOutLink(path) else {
+        summary.linksNotMade.append(.init(path: path, target: FilePath(bytes: target)))
+        return nil
+      }
       let (folder, name) = try place(path)
       if try !isThere(name, in: folder) {
         try folder.makeLink(name, to: options.linkTargets[path] ?? target)
@@ -182,7 +202,9 @@ private final class Unpacker: TarSink {
   }
 
   private func nameLast() throws {
-    guard let last = options.last else { return }
+    guard let last = options.last,
+      !summary.linksNotMade.contains(where: { $0.path.components.count == 1 })
+    else { return }
     let (folder, name) = try place(last)
     guard try folder.metadataIfPresent(of: name.waitingName) != nil else { return }
     try root.syncFileSystem()
@@ -358,6 +380,7 @@ extension UnpackSummary {
     ownersNotKept += other.ownersNotKept
     for why in other.attributesNotKept { addAttributeNotKept(why) }
     moreAttributesNotKept += other.moreAttributesNotKept
+    linksNotMade += other.linksNotMade
   }
 }
 

@@ -108,9 +108,9 @@ func requireSameTablespaces(
   let links = try dataDirectory.folder("pg_tblspc")
   var frozen: [UInt32: String] = [:]
   for name in try links.names() {
-    guard let oid = UInt32(name.string), try links.metadata(of: name).kind == .link else {
-      continue
-    }
+    guard let oid = ServerFolders.tablespace(named: name.string),
+      try links.metadata(of: name).kind == .link
+    else { continue }
     frozen[oid] = FilePath(bytes: try links.target(ofLink: name)).string
   }
   let planned = Dictionary(uniqueKeysWithValues: layout.tablespaces.map { ($0.oid, $0.target) })

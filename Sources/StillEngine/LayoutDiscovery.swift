@@ -44,9 +44,9 @@ public struct LayoutDiscovery {
   private func tablespaces(in dataDirectory: OpenFolder) throws -> [Tablespace] {
     let links = try dataDirectory.folder("pg_tblspc")
     return try links.names().compactMap { name in
-      guard let oid = UInt32(name.string), try links.metadata(of: name).kind == .link else {
-        return nil
-      }
+      guard let oid = ServerFolders.tablespace(named: name.string),
+        try links.metadata(of: name).kind == .link
+      else { return nil }
       let target = FilePath(bytes: try links.target(ofLink: name))
       let found: Location
       do {

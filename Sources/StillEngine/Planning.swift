@@ -55,6 +55,7 @@ extension BackupPlan {
     for request: BackupRequest, of cluster: LiveCluster, with provider: some SnapshotProvider
   ) throws -> BackupPlan {
     try cluster.requireOutside(request.repository)
+    try cluster.requireOwnFolders()
     let name = request.cluster ?? cluster.standardName
     let history = FillHistory(of: try? Repository.open(request.repository).cluster(name))
     let freezable =

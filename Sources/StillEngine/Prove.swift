@@ -37,6 +37,7 @@ public func prove(
   let answers = try withScratchPlace(in: request.scratch, for: record.id, observer) { place in
     let plan = place.restoreRequest(record, request.workers)
     let restored = try restore(plan, of: backup, observer, cancellation)
+    try place.requireClosed(restored)
     let run = Run(observer, cancellation)
     return try run.phase(
       .prove, "PostgreSQL \(programs.version) in \(place.path)", failsAs: .postgres

@@ -13,6 +13,8 @@ public struct RestoreResult: Sendable, Codable {
   public var delta: Delta?
   /// What could not be made as it was, and what is left to do.
   public var notes: [String]
+  /// Links in the place of the server's own files, which would lead a server into another one's.
+  public var linksNotMade: [String]
   public var phases: [BackupRecord.Phase]
 }
 
@@ -68,5 +70,5 @@ public func restore(
   }
   return RestoreResult(
     plan: plan, files: job.files, bytes: job.bytes, delta: delta?.result(job), notes: notes,
-    phases: run.phases)
+    linksNotMade: job.linksNotMade.map(\.path.string), phases: run.phases)
 }

@@ -16,6 +16,7 @@ final class RestoreJob {
   private(set) var keptBytes: UInt64 = 0
   private var ownersNotKept: UInt64 = 0
   private var attributesNotKept: [String] = []
+  private(set) var linksNotMade: [UnpackSummary.Link] = []
 
   init(
     _ plan: RestorePlan, _ record: BackupRecord, _ manifest: ManifestReader,
@@ -46,7 +47,8 @@ final class RestoreJob {
       let expected = ExpectedFiles(manifest, in: .tablespace(tablespace.oid))
       try unpack(
         "\(tablespace.oid)", into: makeFolder(FilePath(tablespace.new)),
-        UnpackOptions(expected: expected))
+        // Nothing in a tablespace is a link.
+        UnpackOptions(expected: expected, leavesOutLink: { _ in true }))
     }
     let wal: OpenFolder
     let isThere = try target.metadataIfPresent(of: "pg_wal") != nil
@@ -67,6 +69,7 @@ final class RestoreJob {
       options.linkTargets[FilePath("pg_tblspc/\(tablespace.oid)")] = FilePath(tablespace.new).bytes
     }
     options.leftOut = plan.leftOut
+    options.leavesOutLink = ServerFolders.own(linkAt:)
     try unpack("base", into: target, options)
     if let path = plan.configurationFolder, archiveName("config") != nil {
       try unpack("config", into: makeFolder(FilePath(path)), UnpackOptions())
@@ -100,6 +103,9 @@ final class RestoreJob {
     if record.server.isStandby {
       notes.append("the backup is of a standby: remove standby.signal to start it as a primary")
     }
+    notes += linksNotMade.map {
+      "\($0.path) was a link to \($0.target), which is not made: a server here would write there"
+    }
     notes += record.missing.map { "not in the backup: \($0)" }
     return notes
   }
@@ -125,6 +131,12 @@ final class RestoreJob {
     keptBytes += summary.keptBytes
     ownersNotKept += summary.ownersNotKept
     attributesNotKept += summary.attributesNotKept
+    let prefix = name == "base" ? FilePath("") : FilePath("pg_tblspc/\(name)")
+    linksNotMade += summary.linksNotMade.map { link in
+      var link = link
+      link.path = prefix.pushing(link.path)
+      return link
+    }
   }
 
   private func archiveName(_ name: String) -> String? {

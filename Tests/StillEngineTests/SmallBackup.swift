@@ -45,7 +45,10 @@ final class SmallBackup {
     static let shared = Result { try Source() }
 
     let place: TestFolder
-    init() throws {
+
+    /// - Parameter moved: a folder of the data directory that is not there; in its place is a link,
+    ///   which no data directory may have, in a folder of its own.
+    init(moved: FilePath? = nil) throws {
       place = try TestFolder(on: .disk)
       let root = try OpenFolder.open(place.path)
       for folder in [
@@ -83,13 +86,24 @@ final class SmallBackup {
           "wal/00000001000000000000000\(number)",
           SmallBackup.segment(UInt64(number), bytes(SmallBackup.segmentSize)))
       }
+      guard let moved else { return }
+      try root.rename(FilePath("data").pushing(moved), to: "moved")
+      try root.makeFolder("links", permissions: 0o700)
+      let link = FilePath("links").pushing(moved)
+      if moved.components.count > 1 {
+        try root.makeFolder(link.removingLastComponent(), permissions: 0o700)
+      }
+      try root.makeLink(link, to: place.path.appending("moved").bytes)
     }
   }
 
-  init(_ compression: Compression) throws {
+  /// - Parameter moved: a folder of the data directory that is a link in the backup, as none is
+  ///   that this version makes.
+  init(_ compression: Compression, moved: FilePath? = nil) throws {
     self.compression = compression
     place = try TestFolder(on: .memory)
-    let source = try OpenFolder.open(Source.shared.get().place.path)
+    let origin = try moved.map { try Source(moved: $0) } ?? Source.shared.get()
+    let source = try OpenFolder.open(origin.place.path)
     let root = try OpenFolder.open(place.path)
     let moment = CalendarTime(secondsSince1970: 1_790_000_000)
     let id = RunID(at: moment, salt: 4711)
@@ -112,6 +126,9 @@ final class SmallBackup {
         archiveChecksum: name == "pg_wal" ? .sha256 : .crc32c,
         list: { try manifest.add($0) })
       try writer.add(SourceTree(kind, root: try source.folder(FilePath(from))))
+      if moved != nil, name == "base" {
+        try writer.add(SourceTree(.other(prefix: ""), root: try source.folder("links")))
+      }
       let summary = try writer.finish()
       archives.append(
         .init(

@@ -60,12 +60,12 @@ public struct TreeWalk {
   private var rootMode: UInt32 = 0o700
 
   static let controlPath = FilePath("global/pg_control")
-  private static let tablespaces = FilePath("pg_tblspc")
 
   /// Visits every entry of `tree` that belongs into a backup.
   ///
   /// - Throws: what `visit` throws; `.copying` where a data directory has no control file, a
-  ///   tablespace lacks its folder, or a mounted file system has no place.
+  ///   tablespace lacks its folder, or a mounted file system has no place; `.precondition` for a link in
+  ///   the place of the server's own files.
   public static func run(
     _ tree: SourceTree, cancellation: Cancellation? = nil,
     _ visit: @escaping (TreeEntry) throws -> Void
@@ -161,6 +161,9 @@ public struct TreeWalk {
       try visit(entry)
       try walk(inner, at: path)
     case .link:
+      guard !isInPlaceOfOwnFiles(path) else {
+        throw ServerFolders.refusal(of: path, in: tree.root.path)
+      }
       entry.kind = .link(target: try folder.target(ofLink: name))
       try visit(entry)
       if !isTablespaceLink(path) { remarks.links.append(path) }
@@ -224,9 +227,15 @@ public struct TreeWalk {
 
   /// `pg_tblspc/16402`: what it links to has an archive of its own.
   private func isTablespaceLink(_ path: FilePath) -> Bool {
-    guard tree.isDataDirectory, path.components.count == 2, let oid = path.lastComponent else {
-      return false
+    tree.isDataDirectory && ServerFolders.tablespace(ofLinkAt: path) != nil
+  }
+
+  /// Of a tablespace everything is the cluster's.
+  private func isInPlaceOfOwnFiles(_ path: FilePath) -> Bool {
+    switch tree.kind {
+    case .dataDirectory: ServerFolders.own(linkAt: path)
+    case .tablespace: true
+    case .other: false
     }
-    return path.starts(with: TreeWalk.tablespaces) && UInt32(oid.string) != nil
   }
 }
