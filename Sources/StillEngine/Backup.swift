@@ -52,6 +52,8 @@ public func backup(
   let destination = try repository.clusterForWriting(plan.cluster)
   let lock = try destination.lock(for: plan.id)
   defer { withExtendedLifetime(lock) {} }
+  // Again, for another host may have published its first one since the plan was made.
+  try destination.requireBackups(of: cluster.facts.systemIdentifier)
   for name in try destination.removePartials() {
     observer.noticed("removed \(name), which a run that died had left")
   }
@@ -72,7 +74,7 @@ public func backup(
           record, to: partial.file(BackupFolder.recordName, .create(permissions: 0o600)))
         TestHooks.reached("record")
         try run.cancellation.checkpoint()
-        try destination.publish(plan.id)
+        for trouble in try destination.publish(plan.id) { observer.noticed(trouble) }
         TestHooks.reached("published")
       }
       return record

@@ -74,14 +74,31 @@ public struct ClusterFolder {
   }
 
   /// Gives a partial its name. Everything in it is on disk before, and the name itself after.
-  func publish(_ id: RunID) throws {
+  ///
+  /// - Returns: what failed when it had its name; it is published all the same.
+  /// - Throws: where it is not published.
+  func publish(_ id: RunID) throws -> [String] {
     try folder.folder(partial(id)).syncFileSystem()
     try folder.rename(partial(id), to: FilePath(id.description))
+    var troubles: [String] = []
+    do { try lead(ClusterFolder.latest, to: id) } catch {
+      troubles.append("the link latest does not lead to the backup: \(error)")
+    }
+    do { try folder.sync() } catch {
+      troubles.append("the backup is published, but may not survive a power cut: \(error)")
+    }
+    return troubles
+  }
+
+  /// Makes a link anew, in one step.
+  private func lead(_ link: FilePath, to id: RunID) throws {
     let next: FilePath = ".latest-new"
     if try folder.metadataIfPresent(of: next) != nil { try folder.remove(next) }
     try folder.makeLink(next, to: Array(id.description.utf8))
-    try folder.rename(next, to: ClusterFolder.latest)
-    try folder.sync()
+    do { try folder.rename(next, to: link) } catch {
+      try? folder.remove(next)
+      throw error
+    }
   }
 
   private func partial(_ id: RunID) -> FilePath {

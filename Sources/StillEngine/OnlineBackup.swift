@@ -10,6 +10,9 @@ final class OnlineBackup {
   let reservation: WALReservation?
   private let modeWatch: SessionWatch
   private let reservationWatch: SessionWatch?
+  /// What has ended cannot be lost: a later failure is another one.
+  private var hasModeEnded = false
+  private var hasReservationEnded = false
 
   fileprivate init(
     _ mode: BackupMode, _ reservation: WALReservation?, _ cancellation: Cancellation
@@ -34,7 +37,9 @@ final class OnlineBackup {
   /// Ends backup mode: everything of the server's files was copied.
   func end() throws -> BackupMode.Ending {
     modeWatch.end()
-    return try mode.end()
+    let ending = try mode.end()
+    hasModeEnded = true
+    return ending
   }
 
   /// Says what became of the slot, once the log was copied. That proves itself, segment by segment;
@@ -51,6 +56,7 @@ final class OnlineBackup {
           + "raise max_slot_wal_keep_size")
     }
     reservation.end()
+    hasReservationEnded = true
   }
 
   /// The failure of a copy, told by its cause where that is a lost session, or a tablespace that is
@@ -58,7 +64,8 @@ final class OnlineBackup {
   fileprivate func explanation(of failure: any Error, _ cluster: LiveCluster) -> any Error {
     guard let told = failure as? StillError, told.signal == nil else { return failure }
     let doing = told.phase ?? Phase.copy.doing
-    if let loss = mode.lossOfMode() ?? reservation.flatMap(OnlineBackup.loss(of:)) {
+    let lost = hasModeEnded ? nil : mode.lossOfMode()
+    if let loss = lost ?? (hasReservationEnded ? nil : reservation.flatMap(OnlineBackup.loss)) {
       return loss.during(doing, as: .postgres)
     }
     guard told.status == .copying else { return failure }

@@ -57,7 +57,9 @@ extension BackupPlan {
     try cluster.requireOutside(request.repository)
     try cluster.requireOwnFolders()
     let name = request.cluster ?? cluster.standardName
-    let history = FillHistory(of: try? Repository.open(request.repository).cluster(name))
+    let earlier = try? Repository.open(request.repository).cluster(name)
+    try earlier?.requireBackups(of: cluster.facts.systemIdentifier)
+    let history = FillHistory(of: earlier)
     let freezable =
       request.usesSnapshots
       ? try Freezable(cluster.layout, for: request, history, with: provider) : Freezable()
@@ -84,7 +86,7 @@ extension BackupPlan {
       layout: cluster.layout, volumes: choice.volumes, stopping: stopping,
       configuration: cluster.outsideConfiguration())
     // The room that an earlier run has wasted is given back before this one writes.
-    if (try? Repository.open(request.repository).cluster(name).hasPartials()) != true {
+    if (try? earlier?.hasPartials()) != true {
       try plan.requireRoom(request)
     }
     return plan
