@@ -1,10 +1,13 @@
 import StillModel
 import StillSystem
 
-/// Keeps a copy below a rate, so that the server's own reads come first.
+/// Keeps a copy below a rate, so that the server's own reads come first. Time in which nothing was read
+/// is not made up for, but for a moment.
 final class RateLimit {
   private let bytesPerSecond: Double
   private let cancellation: Cancellation
+  /// Seconds of which the bytes that were not read may be read later.
+  private static let longestCredit = 1.0
   private let watch = Stopwatch()
   private var taken = 0.0
 
@@ -15,6 +18,10 @@ final class RateLimit {
 
   /// Counts bytes that were read, and waits until they are due; not once the run is to stop.
   func take(_ bytes: UInt64) {
+    let credit = watch.seconds - taken / bytesPerSecond
+    if credit > RateLimit.longestCredit {
+      taken += (credit - RateLimit.longestCredit) * bytesPerSecond
+    }
     taken += Double(bytes)
     while taken / bytesPerSecond > watch.seconds, !cancellation.isCancelled {
       let rest = taken / bytesPerSecond - watch.seconds
