@@ -31,7 +31,8 @@ enum RecordFile {
     try folder.sync()
   }
 
-  /// - Throws: `.copying` where the file was changed or cut short.
+  /// - Throws: `.copying` where the file was changed or cut short, comes from a newer pgstill, or says
+  ///   what no backup has.
   static func read(_ file: OpenFile) throws -> BackupRecord {
     let bytes = try file.readAll()
     let tail = seal.count + digits + end.count
@@ -45,13 +46,33 @@ enum RecordFile {
         .copying, "\(file.path) was changed or cut short: its checksum does not match",
         hint: "Use another backup, or bring this file back from a copy of the repository.")
     }
+    let record: BackupRecord
     do {
-      return try JSONDecoder().decode(BackupRecord.self, from: Data(bytes))
+      let format = try JSONDecoder().decode(Form.self, from: Data(bytes)).format
+      guard format <= BackupRecord.currentFormat else {
+        throw StillError(
+          .copying, "\(file.path) comes from a newer pgstill (format \(format))",
+          hint: "Use that one, or one that is newer yet.")
+      }
+      record = try JSONDecoder().decode(BackupRecord.self, from: Data(bytes))
+    } catch let failure as StillError {
+      throw failure
     } catch {
       throw StillError(
         .copying, "\(file.path) cannot be read: \(error)",
         hint: "It may come from a newer pgstill.")
     }
+    if let absurdity = record.absurdity {
+      throw StillError(
+        .copying, "\(file.path) cannot be right: \(absurdity)",
+        hint: "Use another backup, or bring this file back from a copy of the repository.")
+    }
+    return record
+  }
+
+  /// All that can be known of a record of any format.
+  private struct Form: Decodable {
+    var format: Int
   }
 
   private static func digest(_ bytes: ArraySlice<UInt8>) throws -> String {

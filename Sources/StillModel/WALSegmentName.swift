@@ -18,7 +18,8 @@ public struct WALSegmentName: Hashable, Sendable, Comparable, CustomStringConver
     self.init(timeline: timeline, number: position.position / UInt64(size), size: size)
   }
 
-  /// Reads `000000010000000A000000FE`; nil for anything else.
+  /// Reads `000000010000000A000000FE`; nil for anything else, and for the very last segment, whose end
+  /// is no position any more.
   public init?(_ text: some StringProtocol, size: UInt32) {
     let digits = Array(text.utf8)
     guard digits.count == 24, WALSegmentName.isValidSize(size),
@@ -27,8 +28,9 @@ public struct WALSegmentName: Hashable, Sendable, Comparable, CustomStringConver
       let low = WALSegmentName.number(digits[16..<24])
     else { return nil }
     let perHigh = WALSegmentName.segmentsPerHalf(size)
-    guard UInt64(low) < perHigh else { return nil }
-    self.init(timeline: timeline, number: UInt64(high) * perHigh + UInt64(low), size: size)
+    let number = UInt64(high) * perHigh + UInt64(low)
+    guard UInt64(low) < perHigh, number < UInt64.max / UInt64(size) else { return nil }
+    self.init(timeline: timeline, number: number, size: size)
   }
 
   public var description: String {

@@ -180,14 +180,25 @@ private struct ContiguityCheck {
   let systemIdentifier: UInt64
   let segments: [WALSegmentName: WALSegmentPages]
 
+  /// More of the same helps nobody.
+  private static let longestList = 50
+
   func problems() -> [String] {
     let size = UInt64(segmentSize)
-    guard start < end else { return ["the manifest's WAL begins at \(start) and ends at \(end)"] }
-    return (start.position / size...(end.position - 1) / size).compactMap { number in
-      let name = newest(number)
-      guard let fault = segments[name].map(fault) ?? "is missing" else { return nil }
-      return "WAL segment \(name), which the backup needs, \(fault)"
+    // The last segment has no end that could be written down.
+    guard start < end, end.position <= UInt64.max - size else {
+      return ["the manifest's WAL begins at \(start) and ends at \(end)"]
     }
+    var problems: [String] = []
+    for number in start.position / size...(end.position - 1) / size {
+      let name = newest(number)
+      guard let fault = segments[name].map(fault) ?? "is missing" else { continue }
+      guard problems.count < ContiguityCheck.longestList else {
+        return problems + ["further segments, which the backup needs, are missing or bad"]
+      }
+      problems.append("WAL segment \(name), which the backup needs, \(fault)")
+    }
+    return problems
   }
 
   /// The file that recovery reads segment `number` from: where several timelines own a part of what

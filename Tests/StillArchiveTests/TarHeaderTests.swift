@@ -31,6 +31,21 @@ import Testing
     #expect(try TarHeaderFields(header).number(TarFormat.size, "") == size)
   }
 
+  /// Nor could anybody add to one that is larger yet.
+  @Test(arguments: [UInt64(Int64.max) + 1, .max]) func sizesThatNoFileHasAreRefused(
+    _ size: UInt64
+  ) throws {
+    var member = plainFile("a")
+    member.size = size
+    #expect(throws: DamagedStream.self) { try reread(member) }
+    let header = Array(member.encodedHeader().suffix(512))
+    let bare = try TarHeaderFields(header)
+    #expect(throws: DamagedStream.self) {
+      try bare.member(records: [:], longName: nil, longLink: nil)
+    }
+    #expect(throws: DamagedStream.self) { try SparseMap(size: size, read: [(0, 512)]) }
+  }
+
   @Test func ownersOfAnyNumberAreKept() throws {
     for owner in [0, 2_097_151, 2_097_152, UInt32.max - 1] {
       var member = plainFile("a")

@@ -241,4 +241,22 @@ import Testing
       timeline: 2, start: ranges[0].start, end: LSN(frozen.end.position + (1 << 20)))
     #expect(wal.problems(needed: ranges.dropFirst() + [more]).isEmpty == false)
   }
+
+  @Test("A manifest that names more WAL than anybody has is answered in a few lines")
+  func absurdRanges() throws {
+    let many = problems(
+      [:],
+      [
+        FrozenWAL.Range(
+          timeline: 1, start: LSN(UInt64(Self.size)), end: LSN(UInt64(Self.size) * 3000))
+      ])
+    #expect(many.first?.contains("is missing") == true)
+    #expect(many.count < 100)
+    let end = UInt64.max - 5
+    for start in [UInt64(Self.size), end - 100] {
+      let found = problems(
+        [:], [FrozenWAL.Range(timeline: 1, start: LSN(start), end: LSN(end))])
+      #expect(!found.isEmpty && found.count < 100)
+    }
+  }
 }

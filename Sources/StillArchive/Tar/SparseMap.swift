@@ -19,13 +19,14 @@ public struct SparseMap: Equatable, Sendable {
 
   /// - Throws: `DamagedStream` for what an archive says and no file can have.
   init(size: UInt64, read parts: [(offset: UInt64, count: UInt64)]) throws {
+    guard size <= UInt64(Int64.max) else { throw SparseRecords.damaged }
     var data: [Range<UInt64>] = []
     var end: UInt64 = 0
     for (offset, count) in parts where count > 0 {
       let (next, isOver) = offset.addingReportingOverflow(count)
-      guard !isOver, offset >= end, next <= size, next <= UInt64(Int64.max),
+      guard !isOver, offset >= end, next <= size,
         data.last.map({ $0.count.isMultiple(of: TarFormat.blockSize) }) ?? true
-      else { throw DamagedStream(reason: "the map of a file with holes cannot be understood") }
+      else { throw SparseRecords.damaged }
       data.append(offset..<next)
       end = next
     }

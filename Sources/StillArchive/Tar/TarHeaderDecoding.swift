@@ -63,6 +63,10 @@ struct TarHeaderFields {
       member.size =
         try record("size").map { try decimal($0, "size") }
         ?? number(TarFormat.size, "size")
+      // No file is larger (off_t), and nobody adds a block's padding to it without a thought.
+      guard member.size <= UInt64(Int64.max) else {
+        throw DamagedStream(reason: "the size in a header is wrong")
+      }
     }
     member.owner =
       try record("uid").map { try narrow(decimal($0, "owner"), "owner") }

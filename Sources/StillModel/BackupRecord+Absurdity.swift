@@ -1,0 +1,61 @@
+extension BackupRecord {
+  /// What is in this record that no backup has, in a few words; nil for one that may be right. Its seal
+  /// says only that some pgstill has written it, and whoever reads it adds, divides and rounds.
+  public var absurdity: String? {
+    guard let size = UInt32(exactly: server.walSegmentSize), WALSegmentName.isValidSize(size) else {
+      return "WAL segments of \(server.walSegmentSize) bytes"
+    }
+    guard Set(tablespaces.map(\.oid)).count == tablespaces.count else {
+      return "two tablespaces with one OID"
+    }
+    guard
+      [
+        archives.map(\.bytesRead), archives.map(\.bytesWritten),
+        archives.map { UInt64(bitPattern: Int64($0.files)) },
+        archives.map { UInt64(bitPattern: Int64($0.members)) },
+      ].allSatisfy(BackupRecord.canBe)
+    else { return "archives of more than there can be" }
+    guard snapshotSizes.allSatisfy({ BackupRecord.canBe([$0]) }) else {
+      return "snapshots of more than there can be"
+    }
+    guard times.allSatisfy({ abs($0) < BackupRecord.longestTime }) else {
+      return "times that nothing takes"
+    }
+    return nil
+  }
+
+  /// An exbibyte: eight of them can still be added up in a signed number.
+  private static let largest: UInt64 = 1 << 60
+  /// In seconds as well as in milliseconds. Not a number is no less.
+  private static let longestTime = 1e12
+
+  /// Whether numbers, and their sum, are of this world.
+  private static func canBe(_ numbers: [UInt64]) -> Bool {
+    var sum: UInt64 = 0
+    for number in numbers {
+      guard number <= largest else { return false }
+      sum += number
+      guard sum <= largest else { return false }
+    }
+    return true
+  }
+
+  private var snapshotSizes: [UInt64] {
+    (freeze?.volumes ?? []).flatMap { [$0.fill.used, $0.fill.size] } + fillHistory.flatMap(\.used)
+      + (extensions ?? []).flatMap { [$0.from, $0.to] }
+  }
+
+  private var times: [Double] {
+    var times = phases.map(\.seconds) + fillHistory.map(\.seconds)
+    times += (extensions ?? []).map(\.seconds)
+    if let downtime { times += [downtime.seconds, downtime.stopSeconds] }
+    if let proof { times.append(proof.seconds) }
+    guard let freeze else { return times }
+    times += [freeze.windowMilliseconds, freeze.skewMilliseconds]
+    for volume in freeze.volumes {
+      for span in [volume.suspend, volume.take, volume.resume] { times += [span.begin, span.end] }
+      if let share = volume.fill.metadata { times.append(share) }
+    }
+    return times
+  }
+}
