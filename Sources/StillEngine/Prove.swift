@@ -25,7 +25,7 @@ public struct ProofRequest: Sendable {
 ///
 /// - Returns: what was asked, and what is wrong: a server that does not start is a finding.
 /// - Throws: `.precondition` where it cannot be tried here: no programs of that version, no room, a
-///   library that is missing; `.copying` where the backup cannot even be restored.
+///   library that is missing, a link that leads a server elsewhere; `.copying` where the backup cannot even be restored.
 public func prove(
   _ backup: BackupFolder, _ request: ProofRequest, _ observer: any Observer,
   _ cancellation: Cancellation
@@ -35,6 +35,7 @@ public func prove(
   let programs = try ServerPrograms.find(
     major: record.server.version / 10000, in: request.programs)
   let answers = try withScratchPlace(in: request.scratch, for: record.id, observer) { place in
+    try place.requireRoom(record)
     let plan = place.restoreRequest(record, request.workers)
     let restored = try restore(plan, of: backup, observer, cancellation)
     try place.requireClosed(restored)
@@ -48,7 +49,10 @@ public func prove(
   let proof = BackupRecord.Proof(
     at: at, seconds: watch.seconds, postgres: programs.version, checks: answers.good,
     problems: answers.bad)
-  try phase("writing down the proof", failsAs: .copying) { try backup.note(proof) }
+  do { try backup.note(proof) } catch {
+    // Hours of work, whatever becomes of the record: a repository may be mounted read-only.
+    observer.noticed("the proof is not in the backup's record: \(error)")
+  }
   return proof
 }
 
@@ -61,6 +65,7 @@ private final class Interrogation {
   private let run: Run
   private var good: [String] = []
   private var bad: [String] = []
+  private var server: ScratchServer?
 
   init(
     _ record: BackupRecord, _ programs: ServerPrograms, _ place: ScratchPlace,
@@ -77,7 +82,8 @@ private final class Interrogation {
     let server = try ScratchServer(
       programs, on: place.dataDirectory, in: place.serverFolder,
       configuration: place.configurationFile(record), roles: roles,
-      notice: { run.observer.noticed($0) })
+      workers: request.workers, notice: { run.observer.noticed($0) })
+    self.server = server
     // Also when it is to be stopped: whoever waits for it waits for the folder to go.
     defer { server.end() }
     let watch = Stopwatch()
@@ -92,7 +98,7 @@ private final class Interrogation {
     try finding { try self.askDatabases(server) }
     if programs.major >= 14 {
       try findings("pg_amcheck found no fault in any table or btree index") {
-        try server.checkRelations(workers: request.workers, cancellation)
+        try server.checkRelations(cancellation)
       }
     }
     var isStopped = false
@@ -169,16 +175,24 @@ private final class Interrogation {
       try run.cancellation.checkpoint()
       // It could not be tried, which says nothing about the backup.
       if failure.status == .precondition { throw failure }
-      bad += [failure.message] + failure.further
+      try noteProblems([failure.message] + failure.further)
     }
+  }
+
+  /// - Throws: `.precondition` where it is this host that has the problem.
+  private func noteProblems(_ lines: [String]) throws {
+    if let trouble = server?.hostTrouble(lines) { throw trouble }
+    bad += lines
   }
 
   /// Does something that answers with what is wrong.
   private func findings(_ wherever: String, _ body: () throws -> [String]) throws {
     try finding {
       let found = try body()
-      bad += found
-      guard found.isEmpty else { throw StillError(.postgres, "\(found.count) faults in all") }
+      guard found.isEmpty else {
+        try noteProblems(found)
+        throw StillError(.postgres, "\(found.count) faults in all")
+      }
       return wherever
     }
   }

@@ -71,6 +71,21 @@ final class ScratchPlace {
   var serverFolder: FilePath { path.appending(ScratchPlace.serverName.components) }
   private var configurationFolder: FilePath { path.appending("config") }
 
+  /// What a server writes beside the restored files and its new WAL: its log, what replay adds.
+  private static let serverRoom: UInt64 = 16 << 20
+
+  /// - Throws: `.precondition` where the restored backup and a server on it have no room.
+  func requireRoom(_ record: BackupRecord) throws {
+    let needed = record.bytesRead + 2 * record.server.walSegmentSize + ScratchPlace.serverRoom
+    let free = try OpenFolder.open(path).availableBytes()
+    guard free < needed else { return }
+    throw StillError(
+      .precondition,
+      "\(path) has room for \(ByteCount.text(free)), but the restored backup and a server on it take "
+        + ByteCount.text(needed),
+      hint: "Free some room, or name another folder with --scratch.")
+  }
+
   /// Everything goes below this folder.
   func restoreRequest(_ record: BackupRecord, _ workers: Int) -> RestoreRequest {
     var request = RestoreRequest(target: dataDirectory, workers: workers)

@@ -153,6 +153,85 @@ import Testing
     try expectNothingLeft(site)
   }
 
+  // MARK: What is no fault of the backup
+
+  @Test("More checks at once than the cluster had connections")
+  func manyJobs() throws {
+    let site = try OnlineSite()
+    try backUp(site)
+    let outcome = try verify(site, ["-j", "40"])
+    #expect(outcome.status == 0, "\(outcome.output)\(outcome.talk)")
+  }
+
+  @Test("Event triggers do not fire, whenever they are enabled", arguments: ["ALWAYS", "REPLICA"])
+  func eventTriggers(_ when: String) throws {
+    let site = try OnlineSite()
+    try site.cluster.sql(
+      "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS "
+        + "$$BEGIN RAISE EXCEPTION 'nobody makes anything here'; END$$",
+      "CREATE EVENT TRIGGER \"the \"\"first\" ON ddl_command_start EXECUTE FUNCTION refuse()",
+      "CREATE EVENT TRIGGER last ON ddl_command_end EXECUTE FUNCTION refuse()",
+      "ALTER EVENT TRIGGER \"the \"\"first\" ENABLE \(when)",
+      "ALTER EVENT TRIGGER last ENABLE \(when)")
+    try backUp(site)
+    let outcome = try verify(site)
+    #expect(outcome.status == 0, "\(outcome.output)\(outcome.talk)")
+  }
+
+  private static let seventeen = ThrowAwayCluster.programs(ofVersion: 17)
+
+  @Test(
+    "Limits of a role's transactions do not end the checks",
+    .enabled(if: seventeen != nil, "PostgreSQL 17 is not here; scripts/servers says why"))
+  func timeouts() throws {
+    let programs = try #require(ProofTests.seventeen)
+    let site = try OnlineSite(programs: programs)
+    try site.cluster.sql(
+      "CREATE TABLE large AS SELECT i AS n FROM generate_series(1, 500000) AS i",
+      "CREATE INDEX ON large (n)",
+      "ALTER ROLE \(site.cluster.owner) SET transaction_timeout = '50ms'",
+      "ALTER ROLE \(site.cluster.owner) SET idle_session_timeout = '50ms'")
+    try backUp(site)
+    let outcome = try verify(site, ["-j", "2", "--pg-bin", programs.string])
+    #expect(outcome.status == 0, "\(outcome.output)\(outcome.talk)")
+  }
+
+  @Test(
+    "Too little room for what a server writes",
+    .enabled(if: Account.effectiveUser == 0, "only root may mount a small file system"))
+  func noRoom() throws {
+    let site = try OnlineSite()
+    try backUp(site)
+    let scratch = try site.place.folder("small", owner: FakeHost.owner)
+    let size = try site.published().record().bytesRead + 1 << 20
+    let options = "size=\(size),mode=700,uid=\(try OpenFolder.open(scratch).metadata().owner)"
+    try Tool.demand("mount", "-t", "tmpfs", "-o", options, "none", scratch.string)
+    defer { _ = try? Tool.demand("umount", scratch.string) }
+    let refusal = try refused(
+      [
+        "verify", "latest", "--repo", site.repository, "--start", "--scratch", scratch.string,
+        "--progress", "none",
+      ], 11)
+    #expect(refusal.message.contains("has room for"))
+    #expect(try OpenFolder.open(scratch).names() == [])
+    #expect(try site.published().record().proof == nil)
+  }
+
+  @Test("A record that cannot be written: the proof is told all the same")
+  func readOnly() throws {
+    let site = try OnlineSite()
+    try backUp(site)
+    let folder = try site.published().path.string
+    let scratch = try site.place.folder("scratch", owner: FakeHost.owner)
+    try Tool.demand("chmod", "500", folder)
+    defer { _ = try? Tool.demand("chmod", "700", folder) }
+    let outcome = try verify(site, ["--scratch", scratch.string])
+    #expect(outcome.status == 0, "\(outcome.output)")
+    #expect((try proof(outcome)["problems"] as? [String]) == [])
+    #expect(outcome.talk.contains("the proof is not in the backup's record"), "\(outcome.talk)")
+    #expect(try site.published().record().proof == nil)
+  }
+
   private func damage(_ file: FilePath, at offset: Int, count: Int) throws {
     var bytes = [UInt8](try Data(contentsOf: URL(filePath: file.string)))
     for place in offset..<offset + count { bytes[place] = UInt8.random(in: 1...255) }
@@ -225,6 +304,22 @@ import Testing
     #expect(
       try OpenFolder.open(scratch).names().map(\.string) == ["other", "pgstill-proof-of-somebody"])
     #expect(try names(site).allSatisfy { !$0.hasPrefix("pgstill-proof") })
+  }
+
+  @Test("The number of a server that is gone may be another process's by now, whose it stays")
+  func reusedNumber() throws {
+    let site = try OnlineSite()
+    try backUp(site)
+    let scratch = try site.place.folder("scratch", owner: FakeHost.owner)
+    let left = scratch.appending("pgstill-proof-\(try site.published().id)")
+    try Tool.demand("mkdir", "-p", "\(left)/data", "\(left)/server")
+    // Of root, so that nobody else sees where it works.
+    let lines = "1\n\(left)/data\n1700000000\n5432\n\(left)/server/s\n\n  1  1\nready   \n"
+    try lines.write(toFile: "\(left)/data/postmaster.pid", atomically: false, encoding: .utf8)
+    try TestFolder.give(left, to: FakeHost.owner)
+    let outcome = try verify(site, ["--scratch", scratch.string])
+    #expect(outcome.status == 0, "\(outcome.output)\(outcome.talk)")
+    #expect(try OpenFolder.open(scratch).names() == [])
   }
 
   // MARK: What cannot be tried

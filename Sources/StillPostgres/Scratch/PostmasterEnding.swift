@@ -11,11 +11,13 @@ extension Postmaster {
   ///
   /// - Throws: `.failed` where it does not go away.
   static func endLeftover(in folder: OpenFolder) throws {
-    guard let postmaster = try running(in: folder) else { return }
+    guard let postmaster = try running(in: folder), isOurs(postmaster.processID, in: folder) else {
+      return
+    }
     kill(postmaster.processID, SIGQUIT)
     let watch = Stopwatch()
     var isKilled = false
-    while isAlive(postmaster.processID, in: folder) {
+    while isOurs(postmaster.processID, in: folder) {
       if watch.seconds > endPatience, !isKilled {
         kill(postmaster.processID, SIGKILL)
         isKilled = true
@@ -25,5 +27,16 @@ extension Postmaster {
       }
       Clock.sleep(milliseconds: 20)
     }
+  }
+
+  /// Whether a process is the server of a scratch folder. By now its number may be anybody's: here, other
+  /// than where a server must not be disturbed, only what is seen counts.
+  private static func isOurs(_ id: Int32, in folder: OpenFolder) -> Bool {
+    let process = RunningProcess(id)
+    guard (try? process.user()) == Account.effectiveUser,
+      (try? process.executable().lastComponent) == "postgres",
+      let place = try? process.workingFolder().metadata(), let own = try? folder.metadata()
+    else { return false }
+    return (place.device, place.inode) == (own.device, own.inode)
   }
 }

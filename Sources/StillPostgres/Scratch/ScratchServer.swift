@@ -13,6 +13,7 @@ public final class ScratchServer {
   public let dataDirectory: FilePath
   private let place: FilePath
   private let roles: [String]
+  private let workers: Int
   private let child: Child
   private var endStatus: Int32?
   private var role: String?
@@ -26,15 +27,17 @@ public final class ScratchServer {
   ///   - configuration: the file that the backup's server had as its `config_file`; nil for the one
   ///     in the data directory.
   ///   - roles: that may be a superuser's, tried in this order.
+  ///   - workers: connections that check at once.
   ///   - notice: told of what is not as it was.
   public init(
     _ programs: ServerPrograms, on dataDirectory: FilePath, in place: FilePath,
-    configuration: FilePath?, roles: [String], notice: (String) -> Void
+    configuration: FilePath?, roles: [String], workers: Int, notice: (String) -> Void
   ) throws {
     self.programs = programs
     self.dataDirectory = dataDirectory
     self.place = place
     self.roles = roles
+    self.workers = workers
     let folder = try OpenFolder.open(place)
     let data = try OpenFolder.open(dataDirectory)
     socketFolder = try SocketFolder.make(in: folder)
@@ -50,7 +53,8 @@ public final class ScratchServer {
     let settings = ScratchSettings(
       major: programs.major, dataDirectory: dataDirectory, socketFolder: socketFolder,
       hostRules: place.appending("hba.conf"), userMap: place.appending("ident.conf"),
-      preloadedLibraries: libraries, limits: try DataDirectory.readControlFile(data).limits)
+      preloadedLibraries: libraries, limits: try DataDirectory.readControlFile(data).limits,
+      workers: workers)
     let owner = Account.of(user: Account.effectiveUser)?.name ?? ""
     let map = roles.map { "proof \"\(owner)\" \"\($0)\"\n" }.joined()
     for (name, text) in [
@@ -98,13 +102,14 @@ public final class ScratchServer {
   /// Returns when the server has replayed all WAL and takes connections.
   ///
   /// - Throws: `.postgres` where it ends instead, with the last lines of its log; `.precondition` where
-  ///   that is for want of a library.
+  ///   that is for want of a library, or of something else on this host.
   public func waitUntilReady(_ cancellation: Cancellation) throws {
     let data = try OpenFolder.open(dataDirectory)
     while true {
       try cancellation.checkpoint()
       if let status = status {
-        throw missingLibrary() ?? failure("the server did not start (exit status \(status))")
+        throw missingLibrary() ?? hostTrouble()
+          ?? failure("the server did not start (exit status \(status))")
       }
       if let postmaster = try? Postmaster.running(in: data), postmaster.processID == child.process,
         postmaster.status == "ready"
@@ -125,6 +130,11 @@ public final class ScratchServer {
     var failure = StillError(.postgres, message)
     failure.further = logLines().suffix(8).map { "server: \($0)" }
     return failure
+  }
+
+  /// Why it cannot be tried on this host, where these lines or the server's log say so.
+  public func hostTrouble(_ lines: [String] = []) -> StillError? {
+    HostTrouble.find(in: lines + logLines())
   }
 
   /// The end of its log.
@@ -190,24 +200,31 @@ public final class ScratchServer {
   private func parameters(_ role: String) -> [String: String] {
     [
       "host": socketFolder.string, "port": "\(ScratchServer.port)", "user": role,
-      "options": ScratchServer.sessionOptions,
+      "options": sessionOptions,
     ]
   }
 
   /// Over what ALTER DATABASE and ALTER ROLE say.
-  private static let sessionOptions =
-    "-c statement_timeout=0 -c lock_timeout=0 -c default_transaction_read_only=off"
+  private var sessionOptions: String {
+    var settings = [
+      "statement_timeout=0", "lock_timeout=0", "idle_in_transaction_session_timeout=0",
+      "default_transaction_read_only=off", "session_preload_libraries=", "local_preload_libraries=",
+    ]
+    if programs.major >= 14 { settings.append("idle_session_timeout=0") }
+    if programs.major >= 17 { settings.append("transaction_timeout=0") }
+    return settings.map { "-c \($0)" }.joined(separator: " ")
+  }
 
   /// Runs pg_amcheck over every table and btree index of every database.
   ///
   /// - Returns: what it found, a line each; empty where all is well.
-  public func checkRelations(workers: Int, _ cancellation: Cancellation) throws -> [String] {
+  public func checkRelations(_ cancellation: Cancellation) throws -> [String] {
     let words = [
       "--all", "--heapallindexed", "--jobs", "\(workers)", "--host", socketFolder.string, "--port",
       "\(ScratchServer.port)", "--username", role ?? roles.first ?? "", "--no-password",
     ]
     var environment = programs.environment
-    environment["PGOPTIONS"] = ScratchServer.sessionOptions
+    environment["PGOPTIONS"] = sessionOptions
     let outcome = try run("pg_amcheck", words, environment, cancellation)
     let findings = Amcheck.findings(outcome.text)
     switch outcome.status {

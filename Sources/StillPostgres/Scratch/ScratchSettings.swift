@@ -12,6 +12,8 @@ struct ScratchSettings {
   /// As the backup has it.
   var preloadedLibraries: String
   var limits: ControlFile.Limits
+  /// Connections that check at once.
+  var workers: Int
 
   var text: String {
     settings.map { "\($0.name) = \(Self.quoted($0.value))\n" }.joined()
@@ -41,7 +43,7 @@ struct ScratchSettings {
       ("session_replication_role", "replica"),
       ("shared_preload_libraries", preloadedLibraries),
       // Prepared transactions and replication origins have to find their places again.
-      ("max_connections", "\(max(limits.connections, 20))"),
+      ("max_connections", "\(max(Int(limits.connections), workers + 20))"),
       ("max_prepared_transactions", "\(limits.preparedTransactions)"),
       ("max_locks_per_transaction", "\(max(limits.locksPerTransaction, 64))"),
       ("max_replication_slots", "1000"),

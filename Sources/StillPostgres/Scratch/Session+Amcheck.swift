@@ -15,7 +15,21 @@ extension Session {
         .precondition, "the server's extension amcheck is not installed on this host",
         hint: "Install PostgreSQL's contrib modules.")
     }
+    try disableEventTriggers()
     _ = try query("CREATE EXTENSION IF NOT EXISTS amcheck SCHEMA pg_catalog")
     _ = try query("ALTER EXTENSION amcheck UPDATE")
+  }
+
+  /// Whatever session_replication_role says, there are some that fire (`filter_event_trigger` of
+  /// src/backend/commands/event_trigger.c), and a setting against them from PostgreSQL 17 on only.
+  /// Commands on event triggers fire none.
+  private func disableEventTriggers() throws {
+    let names = try query(
+      """
+      SELECT pg_catalog.quote_ident(evtname) AS name FROM pg_catalog.pg_event_trigger
+      WHERE evtenabled <> 'D'
+      """
+    ).map { try $0.string("name") }
+    for name in names { _ = try query("ALTER EVENT TRIGGER \(name) DISABLE") }
   }
 }
