@@ -16,7 +16,8 @@ struct BackupOptions: ParsableArguments {
   @Option(
     name: .customLong("cluster"),
     help: ArgumentHelp(
-      "The cluster's name in the repository (default: cluster_name, or the data directory's name).",
+      "The cluster's name in the repository, where no other cluster may have backups (default: "
+        + "cluster_name, or the data directory's name).",
       valueName: "name"))
   var name: String?
 
