@@ -84,7 +84,7 @@ public struct UnpackOptions {
 public func unpack(
   archive: OpenFile, into folder: OpenFolder, _ options: UnpackOptions = UnpackOptions()
 ) throws -> UnpackSummary {
-  let unpacker = Unpacker(archive: archive.path, into: folder, options)
+  let unpacker = try Unpacker(archive: archive.path, into: folder, options)
   let reader = try TarReader(
     archive, workers: options.workers, checksum: options.archiveChecksum?.algorithm,
     cancellation: options.cancellation)
@@ -92,11 +92,7 @@ public func unpack(
   let checksum = options.archiveChecksum
   let isChanged = try checksum.map { try reader.source.checksum() != $0 } ?? false
   if isChanged, options.refusesChangedArchive, let checksum {
-    throw StillError(
-      .copying,
-      "\(archive.path) was changed: its \(checksum.algorithm.rawValue) checksum is not what "
-        + "backup.json says",
-      hint: "Restore from another backup; pgstill verify says what else is wrong with this one.")
+    throw archiveWasChanged(archive, checksum.algorithm)
   }
   var summary = try unpacker.finish()
   summary.isArchiveChanged = isChanged
@@ -113,13 +109,21 @@ private final class Unpacker: TarSink {
   private var hardLinks: [(path: FilePath, target: FilePath, expected: ManifestFile?)] = []
   /// The folder of the last member; members of one folder mostly stand together.
   private var parent: (path: FilePath, folder: OpenFolder)
+  /// A folder on each file system that something is written to: others may be mounted inside.
+  private var fileSystems: [DeviceNumber: OpenFolder] = [:]
 
-  init(archive: FilePath, into root: OpenFolder, _ options: UnpackOptions) {
+  init(archive: FilePath, into root: OpenFolder, _ options: UnpackOptions) throws {
     self.archive = archive
     self.root = root
     self.options = options
     parent = (FilePath(""), root)
     work = UnpackWork(archive: archive, options)
+    try remember(root)
+  }
+
+  private func remember(_ folder: OpenFolder) throws {
+    let device = try folder.metadata().device
+    if fileSystems[device] == nil { fileSystems[device] = folder }
   }
 
   func begin(_ member: TarMember) throws -> ArchivedFile? {
@@ -167,7 +171,8 @@ private final class Unpacker: TarSink {
   }
 
   /// Gives folders their attributes, the inner ones first: what is made in a folder changes its
-  /// time, and a folder may forbid writing in it.
+  /// time, and a folder may forbid writing in it. Then the last file gets its name: what can fail has
+  /// been done.
   func finish() throws -> UnpackSummary {
     let missing = try options.expected?.rest() ?? []
     if let first = missing.first {
@@ -177,14 +182,14 @@ private final class Unpacker: TarSink {
         hint: "Restore from another backup; pgstill verify names every missing file.")
     }
     for (path, target, expected) in hardLinks { try makeHardLink(path, to: target, expected) }
-    try nameLast()
     summary.add(work.summary)
     for (path, member) in folders.reversed() {
       let folder = try root.folder(path)
       try work.restorer.restore(member, folder, &summary)
       if !path.isEmpty { folder.close() }
     }
-    try root.syncFileSystem()
+    for folder in fileSystems.values { try folder.syncFileSystem() }
+    try nameLast()
     return summary
   }
 
@@ -207,8 +212,11 @@ private final class Unpacker: TarSink {
     else { return }
     let (folder, name) = try place(last)
     guard try folder.metadataIfPresent(of: name.waitingName) != nil else { return }
-    try root.syncFileSystem()
+    let before = try folder.metadata()
     try folder.rename(name.waitingName, to: name)
+    try folder.setModified(
+      seconds: before.modifiedSeconds, nanoseconds: before.modifiedNanoseconds)
+    try folder.sync()
   }
 
   /// What the manifest says of a file; nil where there is none.
@@ -281,6 +289,7 @@ private final class Unpacker: TarSink {
         folder = try folder.folder(name)
       }
       parent = (above, folder)
+      try remember(folder)
     }
     return (parent.folder, last)
   }
