@@ -159,6 +159,7 @@ struct RestorePlanDocument: Displayable {
       text += "tablespace \(tablespace.oid): \(tablespace.old) to \(tablespace.new)\n"
     }
     if let folder = plan.walFolder { text += "WAL: \(folder)\n" }
+    for folder in plan.cleaned { text += "also cleaned: \(folder)\n" }
     return text
   }
 }
@@ -180,6 +181,7 @@ struct RestoreDocument: Displayable {
     for tablespace in result.plan.tablespaces {
       text += "tablespace \(tablespace.oid) is at \(tablespace.new)\n"
     }
+    for line in result.missing { text += "not in the backup: \(line)\n" }
     for note in result.notes { text += "note: \(note)\n" }
     text += "start it with: pg_ctl -D \(result.plan.target) start\n"
     return text

@@ -34,7 +34,8 @@ struct RestoreCommand: ParsableCommand {
   @Flag(
     help: ArgumentHelp(
       "Bring the cluster's own data directory to the backup's state: keep files that are right, "
-        + "rewrite the others, remove what is not in the backup. No server may run on it."))
+        + "rewrite the others, remove what is not in the backup. No server may run on it, here or "
+        + "anywhere; before anything is changed, all archives are read."))
   var forceDelta = false
 
   @OptionGroup var jobs: JobsOptions
@@ -48,6 +49,7 @@ struct RestoreCommand: ParsableCommand {
     var request = RestoreRequest(
       target: try FilePath(target).absolute(), workers: jobs.count)
     request.forcesDelta = forceDelta
+    request.repository = try repository.path()
     request.tablespaceMapping = try tablespaceMapping.map {
       (FilePath($0.old), try FilePath($0.new).absolute())
     }
@@ -66,5 +68,6 @@ struct RestoreCommand: ParsableCommand {
     }
     observer.end()
     try output.show(RestoreDocument(result: result))
+    if !result.missing.isEmpty { throw Verdict(status: .incomplete) }
   }
 }

@@ -31,7 +31,7 @@ extension LiveCluster {
 
 extension Location {
   /// Whether this is `other` or a folder below it.
-  fileprivate func isInside(_ other: Location) -> Bool {
+  func isInside(_ other: Location) -> Bool {
     if FilePath(path).starts(with: FilePath(other.path)) { return true }
     return fileSystem.device == other.fileSystem.device
       && FilePath(innerPath).starts(with: FilePath(other.innerPath))

@@ -29,18 +29,23 @@ final class RestoreJob {
     self.run = run
   }
 
-  /// Unpacks everything. What a failure leaves has no control file, so no server starts on it.
-  func unpack() throws {
-    do {
-      try unpackInOrder()
-    } catch {
-      try? OpenFolder.open(FilePath(plan.target)).folder("global").remove("pg_control")
-      throw error
+  /// Reads every archive that is going to be unpacked, and writes nothing.
+  ///
+  /// - Throws: `.copying` where one is missing, cut short or changed.
+  func requireArchives() throws {
+    let archives = try archiveNames.map { try archive($0) }
+    run.observer.expects(bytes: archives.reduce(0) { $0 + $1.bytesWritten })
+    let observer = run.observer
+    for archive in archives {
+      try StillArchive.requireUnchanged(
+        archive: backup.folder.file(FilePath(archive.name)), archive.requireChecksum(backup),
+        run.cancellation, progress: { observer.advanced(bytes: $0) })
     }
   }
 
-  /// Unpacks tablespaces and WAL, then the data directory.
-  private func unpackInOrder() throws {
+  /// Unpacks everything, the data directory last. Its control file gets its name when nothing else is
+  /// left to do: what a failure leaves has none, so no server starts on it, and from then on one may.
+  func unpack() throws {
     run.observer.expects(bytes: plan.bytes)
     let target = try makeFolder(FilePath(plan.target))
     for tablespace in plan.tablespaces {
@@ -60,10 +65,12 @@ final class RestoreJob {
       wal = try target.folder("pg_wal")
     }
     try unpack("pg_wal", into: wal, UnpackOptions())
+    if let path = plan.configurationFolder, archiveName("config") != nil {
+      try unpack("config", into: makeFolder(FilePath(path)), UnpackOptions())
+    }
     var options = UnpackOptions(
       expected: ExpectedFiles(manifest, in: .base(tablespaces: plan.tablespaces.map(\.oid))))
     options.skipped = ["pg_wal"]
-    // Without it no server starts on what a restore that was killed has left.
     options.last = "global/pg_control"
     for tablespace in plan.tablespaces {
       options.linkTargets[FilePath("pg_tblspc/\(tablespace.oid)")] = FilePath(tablespace.new).bytes
@@ -71,9 +78,6 @@ final class RestoreJob {
     options.leftOut = plan.leftOut
     options.leavesOutLink = ServerFolders.own(linkAt:)
     try unpack("base", into: target, options)
-    if let path = plan.configurationFolder, archiveName("config") != nil {
-      try unpack("config", into: makeFolder(FilePath(path)), UnpackOptions())
-    }
   }
 
   /// Makes the folder one that a server accepts, and says what is left to do.
@@ -88,7 +92,7 @@ final class RestoreJob {
 
     var notes: [String] = []
     if ownersNotKept > 0 {
-      let name = Account.of(user: Account.effectiveUser)?.name ?? "\(Account.effectiveUser)"
+      let name = RestoreFolder.name(Account.effectiveUser)
       notes.append(
         "\(ownersNotKept) files and folders belong to \(name), not to their former owner")
     }
@@ -106,16 +110,11 @@ final class RestoreJob {
     notes += linksNotMade.map {
       "\($0.path) was a link to \($0.target), which is not made: a server here would write there"
     }
-    notes += record.missing.map { "not in the backup: \($0)" }
     return notes
   }
 
   private func unpack(_ name: String, into folder: OpenFolder, _ options: UnpackOptions) throws {
-    guard let archive = record.archives.first(where: { $0.name.hasPrefix(name + ".tar") }) else {
-      throw StillError(
-        .copying, "backup \(backup.id) has no archive \(name)",
-        hint: "Restore from another backup.")
-    }
+    let archive = try archive(name)
     var options = options
     let observer = run.observer
     options.cancellation = run.cancellation
@@ -139,22 +138,24 @@ final class RestoreJob {
     }
   }
 
-  private func archiveName(_ name: String) -> String? {
-    record.archives.first { $0.name.hasPrefix(name + ".tar") }?.name
+  /// Without their endings.
+  private var archiveNames: [String] {
+    let hasConfiguration = plan.configurationFolder != nil && archiveName("config") != nil
+    return plan.tablespaces.map { "\($0.oid)" } + ["pg_wal"]
+      + (hasConfiguration ? ["config"] : []) + ["base"]
   }
 
-  /// Opens a folder, made where it is missing.
-  private func makeFolder(_ path: FilePath) throws -> OpenFolder {
-    if let folder = try? OpenFolder.open(path) { return folder }
-    do {
-      let name = FilePath(root: nil, path.components.suffix(1))
-      try OpenFolder.open(path.removingLastComponent()).makeFolder(name, permissions: 0o700)
-      return try OpenFolder.open(path)
-    } catch var failure as StillError {
-      let user = Account.of(user: Account.effectiveUser)?.name ?? "postgres"
-      failure.status = .precondition
-      failure.hint = "Make it once as root: install -d -o \(user) -m 700 \(path)"
-      throw failure
+  private func archive(_ name: String) throws -> BackupRecord.Archive {
+    if let found = record.archives.first(where: { $0.name.hasPrefix(name + ".tar") }) {
+      return found
     }
+    throw StillError(
+      .copying, "backup \(backup.id) has no archive \(name)", hint: "Restore from another backup.")
+  }
+
+  private func archiveName(_ name: String) -> String? { try? archive(name).name }
+
+  private func makeFolder(_ path: FilePath) throws -> OpenFolder {
+    try RestoreFolder(path: path).make()
   }
 }

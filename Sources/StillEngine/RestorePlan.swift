@@ -15,6 +15,10 @@ public struct RestoreRequest: Sendable {
   /// their archive.
   public var configurationFolder: FilePath?
 
+  /// The repository, which nothing may be restored into: it would be taken for backups. Nil where
+  /// that does not matter, as for a proof, which removes what it made.
+  public var repository: FilePath?
+
   /// Threads that decompress, check and write.
   public var workers: Int
 
@@ -46,22 +50,21 @@ public struct RestorePlan: Hashable, Sendable, Codable {
   public var workers: Int
   /// Whether the target is a data directory already, of which is kept what is right.
   public var isDelta: Bool
+  /// Folders outside of the target that are there already, and in which the same is done.
+  public var cleaned: [String]
 
   /// Decides where everything goes. Changes nothing.
   ///
-  /// - Throws: `.usage` for a mapping of a tablespace that the backup does not have;
-  ///   `.precondition` for a folder that is not empty, or too little room.
-  static func make(for request: RestoreRequest, of record: BackupRecord) throws -> RestorePlan {
-    for (old, _) in request.tablespaceMapping
-    where !record.tablespaces.contains(where: { FilePath($0.target) == old }) {
-      let known = record.tablespaces.map(\.target).joined(separator: ", ")
-      throw StillError(
-        .usage, "the backup has no tablespace at \(old)",
-        hint: known.isEmpty ? "It has no tablespaces." : "It has them at: \(known)")
-    }
+  /// - Throws: `.usage` for a mapping of a tablespace that the backup does not have, and for places
+  ///   that cannot be had together; `.precondition` for a folder that is not empty, that is in use or
+  ///   cannot be had, or too little room.
+  static func make(for request: RestoreRequest, of backup: BackupFolder, _ record: BackupRecord)
+    throws -> RestorePlan
+  {
+    try requireMapped(request.tablespaceMapping, record)
     let existing =
       request.forcesDelta ? try ExistingCluster.find(request.target, of: record) : nil
-    let plan = RestorePlan(
+    var plan = RestorePlan(
       id: record.id, target: request.target.string,
       tablespaces: record.tablespaces.map { entry in
         let new = request.tablespaceMapping.first { $0.old == FilePath(entry.target) }?.new
@@ -70,9 +73,16 @@ public struct RestorePlan: Hashable, Sendable, Codable {
       },
       walFolder: (request.walFolder ?? existing?.wal)?.string,
       configurationFolder: request.configurationFolder?.string, bytes: record.bytesRead,
-      workers: request.workers, isDelta: existing != nil)
+      workers: request.workers, isDelta: existing != nil, cleaned: [])
+    try plan.requireDistinct()
+    try plan.requireApart(from: backup, request.repository, existing)
+    if let existing {
+      plan.cleaned = try existing.foldersElsewhere(plan).map(\.path.string)
+      try existing.requireUnused(by: plan)
+    }
     let filled = plan.folders(of: existing)
     for folder in plan.folders where !filled.contains(folder) { try requireEmpty(folder, plan) }
+    try plan.requireMakeable(record)
     // How much has to be written is known only when the files were compared.
     if existing == nil { try requireRoom(plan, record) }
     return plan
@@ -96,19 +106,15 @@ public struct RestorePlan: Hashable, Sendable, Codable {
     guard let existing else { return [] }
     var filled: Set<FilePath> = [FilePath(target)]
     for tablespace in tablespaces
-    where existing.tablespaces[tablespace.oid].map({ isSame($0, FilePath(tablespace.new)) })
+    where existing.tablespaces[tablespace.oid].map({ $0.isSamePlace(as: FilePath(tablespace.new)) })
       ?? false
     {
       filled.insert(FilePath(tablespace.new))
     }
-    if let walFolder, let wal = existing.wal, isSame(wal, FilePath(walFolder)) {
+    if let walFolder, let wal = existing.wal, wal.isSamePlace(as: FilePath(walFolder)) {
       filled.insert(FilePath(walFolder))
     }
     return filled
-  }
-
-  private func isSame(_ one: FilePath, _ other: FilePath) -> Bool {
-    one == other || (try? one.resolved() == other.resolved()) ?? false
   }
 
   private static func requireEmpty(_ path: FilePath, _ plan: RestorePlan) throws {
@@ -135,7 +141,7 @@ public struct RestorePlan: Hashable, Sendable, Codable {
     func add(_ archive: String, _ path: FilePath) throws {
       let bytes = record.archives.first { $0.name.hasPrefix(archive + ".tar") }?.bytesRead ?? 0
       let there = existing[archive] ?? 0
-      let folder = try existingParent(of: path)
+      let folder = try OpenFolder.open(path.deepestThere())
       let device = try folder.metadata().device
       let before = needed[device]
       needed[device] = (
@@ -152,14 +158,5 @@ public struct RestorePlan: Hashable, Sendable, Codable {
         "\(path) has room for \(ByteCount.text(free)), but \(ByteCount.text(bytes)) go there",
         hint: "Free some room, or restore to another place.")
     }
-  }
-
-  private static func existingParent(of path: FilePath) throws -> OpenFolder {
-    var path = path
-    while !path.components.isEmpty {
-      if let folder = try? OpenFolder.open(path) { return folder }
-      path.removeLastComponent()
-    }
-    return try OpenFolder.open("/")
   }
 }

@@ -24,18 +24,23 @@ public struct Postmaster: Hashable, Sendable, Codable {
   /// - Throws: `.failed` where the lock file cannot be read, `.precondition` where it belongs to a
   ///   server in single-user mode, which nobody can connect to.
   public static func running(in folder: OpenFolder) throws -> Postmaster? {
+    guard let bytes = try lockFile(in: folder), let found = try parse(bytes),
+      isAlive(found.processID, in: folder)
+    else { return nil }
+    return found
+  }
+
+  /// What the lock file says; nil where there is none.
+  static func lockFile(in folder: OpenFolder) throws -> [UInt8]? {
     let name: FilePath = "postmaster.pid"
     // The server removes the file between any two calls when it stops.
     guard try folder.metadataIfPresent(of: name) != nil else { return nil }
-    let bytes: [UInt8]
     do {
-      bytes = try folder.file(name).readAll(limit: 64 << 10)
+      return try folder.file(name).readAll(limit: 64 << 10)
     } catch {
       if try folder.metadataIfPresent(of: name) == nil { return nil }
       throw error
     }
-    guard let found = try parse(bytes), isAlive(found.processID, in: folder) else { return nil }
-    return found
   }
 
   /// Reads the lines of a lock file; nil where it is not complete: a server that begins to start
@@ -81,13 +86,16 @@ public struct Postmaster: Hashable, Sendable, Codable {
   /// working folder can be seen, it decides.
   static func isAlive(_ id: Int32, in folder: OpenFolder) -> Bool {
     if kill(id, 0) != 0, errno != EPERM { return false }
-    let workingFolder = "/proc/\(id)/cwd"
-    var place = stat()
-    // A process that has ended but was not waited for has no working folder any more.
-    if stat(workingFolder, &place) != 0, errno == ENOENT { return false }
+    if hasEnded(id) { return false }
     guard let own = try? folder.metadata(),
-      let served = try? OpenFolder.open(FilePath(workingFolder)).metadata()
+      let served = try? RunningProcess(id).workingFolder().metadata()
     else { return true }
-    return (served.device, served.inode) == (own.device, own.inode)
+    return served.identity == own.identity
+  }
+
+  /// A process that has ended but was not waited for has no working folder any more.
+  static func hasEnded(_ id: Int32) -> Bool {
+    var place = stat()
+    return stat("/proc/\(id)/cwd", &place) != 0 && errno == ENOENT
   }
 }

@@ -20,6 +20,11 @@ public struct Account: Hashable, Sendable {
 
   public static var effectiveUser: UInt32 { geteuid() }
 
+  /// Whether this process may give what belongs to `owner` its mode, times and attributes.
+  public static func mayChange(whatIsOf owner: UInt32) -> Bool {
+    effectiveUser == owner || effectiveUser == 0
+  }
+
   /// Makes this process that user for good: real, effective and saved ids, and its groups.
   ///
   /// Must run before the first thread, connection or file. HOME, USER and LOGNAME follow, for libpq

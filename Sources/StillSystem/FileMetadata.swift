@@ -2,6 +2,12 @@ import CStill
 import Glibc
 import StillModel
 
+/// What tells a file or folder from every other one, whatever paths lead to it.
+public struct FileIdentity: Hashable, Sendable {
+  public var device: DeviceNumber
+  public var inode: UInt64
+}
+
 /// What the file system says of one name, the link itself where it is one.
 public struct FileMetadata: Hashable, Sendable {
   public enum Kind: Hashable, Sendable { case file, folder, link, other }
@@ -20,6 +26,8 @@ public struct FileMetadata: Hashable, Sendable {
   public var device: DeviceNumber
   public var inode: UInt64
   public var linkCount: UInt64
+
+  public var identity: FileIdentity { FileIdentity(device: device, inode: inode) }
 
   init(_ status: stat) {
     kind =

@@ -29,6 +29,17 @@ public final class OpenFolder: @unchecked Sendable {
     return OpenFolder(descriptor: descriptor, path: path)
   }
 
+  /// The same; nil where no folder has that path.
+  public static func openIfPresent(_ path: FilePath) throws -> OpenFolder? {
+    let descriptor = path.withPlatformString {
+      Glibc.open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    }
+    if descriptor >= 0 { return OpenFolder(descriptor: descriptor, path: path) }
+    let code = errno
+    if code == ENOENT || code == ENOTDIR { return nil }
+    throw StillError.system("open", path.string, code)
+  }
+
   /// Opens a folder below this one; no part of `relative` may be a link.
   public func folder(_ relative: FilePath) throws -> OpenFolder {
     var here = self
@@ -202,6 +213,15 @@ public final class OpenFolder: @unchecked Sendable {
   /// Puts everything of this folder's file system on the disk.
   public func syncFileSystem() throws {
     _ = try check("sync the file system of", path.string) { still_syncfs(descriptor) }
+  }
+
+  /// Asks whether this process may make and remove names in this folder.
+  ///
+  /// - Throws: with the system's reason.
+  public func requireWritable() throws {
+    _ = try check("write to", path.string) {
+      faccessat(descriptor, ".", W_OK | X_OK, AT_EACCESS)
+    }
   }
 
   /// Asks whether this process may write to the end of a file, or make it where it is missing; does

@@ -15,6 +15,9 @@ public struct RunningProcess: Sendable {
     return FilePath(text.hasSuffix(gone) ? String(text.dropLast(gone.count)) : text)
   }
 
+  /// The name that the kernel has for it: of its program, or what it chose. Everybody may see that.
+  public func name() throws -> String { String(try text("comm").prefix { $0 != "\n" }) }
+
   /// Its command line, the program's own name included.
   public func arguments() throws -> [String] { try strings("cmdline") }
 

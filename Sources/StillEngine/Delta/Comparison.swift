@@ -6,24 +6,19 @@ import SystemPackage
 /// Files of an existing cluster that are what the backup has. Remembered by their inodes: there may be
 /// millions.
 struct GoodFiles {
-  struct Identity: Hashable {
-    var device: DeviceNumber
-    var inode: UInt64
-  }
-
-  private var identities: Set<Identity> = []
+  private var identities: Set<FileIdentity> = []
   private(set) var bytes: UInt64 = 0
   /// Content by the tree that it is in: a tablespace's OID, or nil for the data directory.
   private(set) var bytesOfTree: [UInt32?: UInt64] = [:]
 
   mutating func add(_ file: FileMetadata, in tree: UInt32?) {
-    identities.insert(Identity(device: file.device, inode: file.inode))
+    identities.insert(file.identity)
     bytes += file.size
     bytesOfTree[tree, default: 0] += file.size
   }
 
   func contains(_ file: FileMetadata) -> Bool {
-    identities.contains(Identity(device: file.device, inode: file.inode))
+    identities.contains(file.identity)
   }
 }
 
@@ -137,6 +132,7 @@ private final class FileComparer {
   /// Content that has another name elsewhere would change there, too.
   private func isCandidate(_ file: FileMetadata, _ entry: ManifestFile) -> Bool {
     file.kind == .file && file.size == entry.size && file.linkCount == 1
+      && Account.mayChange(whatIsOf: file.owner)
   }
 
   private func folder(_ path: FilePath, _ root: OpenFolder, _ tree: UInt32?) throws -> OpenFolder {

@@ -11,12 +11,17 @@ final class DeltaJob {
   private let manifest: ManifestReader
   private let run: Run
   private let existing: ExistingCluster
-  private let lock: FolderLock
+  private let wal: ExistingWAL
+  /// File systems inside the data directory.
+  private let mounts: Set<FilePath>
   private var good = GoodFiles()
   private var removed: UInt64 = 0
   /// What is left to do.
   private(set) var notes: [String] = []
 
+  /// Asks everything that can be asked before the files are read. Changes nothing.
+  ///
+  /// - Throws: `.precondition` where something is in the way.
   init(
     _ plan: RestorePlan, _ record: BackupRecord, _ manifest: ManifestReader, _ run: Run
   ) throws {
@@ -24,16 +29,20 @@ final class DeltaJob {
     self.record = record
     self.manifest = manifest
     self.run = run
-    // Looked at again with the lock: the plan may be of before.
-    guard let lock = try FolderLock.take(OpenFolder.open(FilePath(plan.target))) else {
-      throw StillError(
-        .busy, "another restore is at work in \(plan.target)", hint: "Wait for it to end.")
-    }
-    self.lock = lock
     guard let existing = try ExistingCluster.find(FilePath(plan.target), of: record) else {
       throw StillError(.precondition, "\(plan.target) has just been emptied")
     }
     self.existing = existing
+    let inner = try InnerMounts()
+    wal = try ExistingWAL(existing, plan, inner, run.cancellation)
+    mounts = try inner.mounts(
+      inDataDirectory: existing.folder, sparing: DeltaJob.spared(plan), manifest)
+    for space in plan.tablespaces {
+      let path = FilePath(space.new).appending(existing.tablespaceFolder.components)
+      if let folder = try OpenFolder.openIfPresent(path) { try inner.requireNone(in: folder) }
+    }
+    try requireLinks()
+    for tree in try trees() { _ = try tree.cleaner.count(in: tree.root) }
   }
 
   /// Reads what is there. Changes nothing.
@@ -48,19 +57,32 @@ final class DeltaJob {
     try requireRoom()
   }
 
+  /// From here on it is no cluster.
+  func invalidate() throws {
+    try run.cancellation.checkpoint()
+    try existing.invalidate(for: plan)
+    TestHooks.reached("delta.invalid")
+  }
+
   /// Removes what is not right, and sets the links: then a later attempt finds the same places.
   func clear() throws {
-    try run.cancellation.checkpoint()
-    try existing.invalidate()
-    TestHooks.reached("delta.invalid")
     try setLinks()
     for tree in try trees() { removed += try tree.cleaner.clean(tree.root).files }
-    try clearWAL()
+    removed += try wal.clear(&notes)
     TestHooks.reached("delta.clear")
   }
 
   /// The new cluster is whole.
   func end() throws { try existing.forget() }
+
+  /// A failure after which the cluster is neither what it was nor what it shall be.
+  func cutShort(_ error: any Error) -> any Error {
+    guard var failure = error as? StillError else { return error }
+    failure.further.append(
+      "\(plan.target) is half restored, and no server starts on it: its control file is "
+        + "\(ExistingCluster.replacedControl) until a restore with --force-delta has ended")
+    return failure
+  }
 
   func result(_ job: RestoreJob) -> RestoreResult.Delta {
     RestoreResult.Delta(
@@ -76,14 +98,9 @@ final class DeltaJob {
   }
 
   private func trees() throws -> [Tree] {
-    let target = FilePath(plan.target)
-    // Filled elsewhere, or still needed.
-    var spared: Set<FilePath> = ["pg_wal", ExistingCluster.replacedControl]
-    for space in plan.tablespaces {
-      spared.insert(FilePath("pg_tblspc/\(space.oid)"))
-      if let inner = FilePath(space.new).relative(to: target) { spared.insert(inner) }
-    }
-    var trees = [Tree(archive: "base", root: existing.folder, cleaner: cleaner(spared))]
+    var base = cleaner(DeltaJob.spared(plan))
+    base.mounts = mounts
+    var trees = [Tree(archive: "base", root: existing.folder, cleaner: base)]
     for space in plan.tablespaces {
       guard let folder = try? OpenFolder.open(FilePath(space.new)) else { continue }
       // The folders of other clusters and versions beside ours are not ours.
@@ -92,6 +109,17 @@ final class DeltaJob {
         Tree(archive: "\(space.oid)", root: folder, cleaner: cleaner(Set(others))))
     }
     return trees
+  }
+
+  /// What of the data directory is filled elsewhere, or still needed.
+  private static func spared(_ plan: RestorePlan) -> Set<FilePath> {
+    let target = FilePath(plan.target)
+    var spared: Set<FilePath> = ["pg_wal", ExistingCluster.replacedControl]
+    for space in plan.tablespaces {
+      spared.insert(FilePath("pg_tblspc/\(space.oid)"))
+      if let inner = FilePath(space.new).relative(to: target) { spared.insert(inner) }
+    }
+    return spared
   }
 
   private func cleaner(_ spared: Set<FilePath>) -> Cleaner {
@@ -105,11 +133,21 @@ final class DeltaJob {
         try tree.cleaner.count(in: tree.root).bytes
         + (good.bytesOfTree[UInt32(tree.archive)] ?? 0)
     }
-    if let wal = try currentWAL() {
-      there["pg_wal"] = try Cleaner(good: GoodFiles(), spared: [], cancellation: run.cancellation)
-        .count(in: wal).bytes
-    }
+    there["pg_wal"] = try wal.count().bytes
     try RestorePlan.requireRoom(plan, record, existing: there)
+  }
+
+  /// - Throws: `.precondition` where something else is in the place of a link to a tablespace.
+  private func requireLinks() throws {
+    guard try existing.folder.metadataIfPresent(of: "pg_tblspc") != nil else { return }
+    let links = try existing.folder.folder("pg_tblspc")
+    for space in plan.tablespaces {
+      let name = FilePath("\(space.oid)")
+      guard let old = try links.metadataIfPresent(of: name), old.kind != .link else { continue }
+      throw StillError(
+        .precondition, "\(links.path.appending(name.components)) is not a link",
+        hint: "Move it away; it is a tablespace inside the data directory.")
+    }
   }
 
   private func setLinks() throws {
@@ -119,20 +157,17 @@ final class DeltaJob {
     let links = try existing.folder.folder("pg_tblspc")
     for space in plan.tablespaces {
       let name = FilePath("\(space.oid)")
-      let target = FilePath(space.new).bytes
+      let target = FilePath(space.new)
       if let old = try links.metadataIfPresent(of: name) {
-        if try old.kind == .link && links.target(ofLink: name) == target { continue }
-        guard old.kind == .link else {
-          throw StillError(
-            .precondition, "\(links.path.appending(name.components)) is not a link",
-            hint: "Move it away; it is a tablespace inside the data directory.")
+        if try links.target(ofLink: name) == target.bytes, Account.mayChange(whatIsOf: old.owner) {
+          continue
         }
         try links.remove(name)
-        if let place = existing.tablespaces[space.oid], place != FilePath(space.new) {
+        if let place = existing.tablespaces[space.oid], !place.isSamePlace(as: target) {
           notes.append("tablespace \(space.oid) was at \(place), where its old files still are")
         }
       }
-      try links.makeLink(name, to: target)
+      try links.makeLink(name, to: target.bytes)
     }
     for (oid, place) in existing.tablespaces
     where !plan.tablespaces.contains(where: { $0.oid == oid }) {
@@ -140,33 +175,5 @@ final class DeltaJob {
         "tablespace \(oid) at \(place) is not in the backup; its files are still there")
     }
     try links.sync()
-  }
-
-  /// The folder that WAL is in now, as far as it is where it shall be.
-  private func currentWAL() throws -> OpenFolder? {
-    if let path = plan.walFolder { return try? OpenFolder.open(FilePath(path)) }
-    return try? existing.folder.folder("pg_wal")
-  }
-
-  /// WAL is replaced as a whole.
-  private func clearWAL() throws {
-    let name: FilePath = "pg_wal"
-    let isLink = try existing.folder.metadataIfPresent(of: name)?.kind == .link
-    if let path = plan.walFolder, try existing.folder.metadataIfPresent(of: name) != nil {
-      // Set anew where it leads elsewhere, or is a folder.
-      if try !isLink || existing.folder.target(ofLink: name) != FilePath(path).bytes {
-        if isLink {
-          try existing.folder.remove(name)
-          if let old = existing.wal, old != FilePath(path) {
-            notes.append("WAL was at \(old), where its old files still are")
-          }
-        } else {
-          try existing.folder.removeTree(name)
-        }
-      }
-    }
-    guard let wal = try currentWAL() else { return }
-    removed += try Cleaner(good: GoodFiles(), spared: [], cancellation: run.cancellation)
-      .clean(wal).files
   }
 }
