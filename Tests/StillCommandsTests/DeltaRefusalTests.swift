@@ -239,6 +239,29 @@ import Testing
     #expect(try changed.site.cluster.sql("SELECT count(*) FROM there") == "2000")
   }
 
+  @Test(
+    "What others have in a tablespace inside the data directory stays, whatever path leads there")
+  func innerTablespace() throws {
+    let site = try OnlineSite()
+    let inner = site.cluster.dataDirectory.appending("inner").string
+    try Tool.demand("install", "-d", "-m", "700", "-o", FakeHost.owner, inner)
+    try site.cluster.sql("CREATE TABLESPACE inner_space LOCATION '\(inner)'")
+    try #require(site.backUp().status == 0)
+    try site.cluster.stop()
+    let other = "\(inner)/PG_9.6_201608131"
+    try Tool.demand("install", "-d", "-m", "700", "-o", FakeHost.owner, other)
+    try Tool.demand("touch", "\(other)/precious")
+    let link = site.place.path.appending("link").string
+    try Tool.demand("ln", "-s", site.cluster.dataDirectory.string, link)
+    let outcome = try PgstillProgram.run([
+      "restore", "latest", "--repo", site.repository, "--target", link, "--force-delta",
+    ])
+    #expect(outcome.status == 0, "\(outcome.talk)")
+    #expect(FileManager.default.fileExists(atPath: "\(other)/precious"))
+    try site.cluster.start()
+    #expect(try site.cluster.sql("SELECT count(*) FROM there") == "2000")
+  }
+
   // MARK: What is in the way
 
   @Test("Folders of somebody else are found before anything is changed")

@@ -113,11 +113,13 @@ final class DeltaJob {
 
   /// What of the data directory is filled elsewhere, or still needed.
   private static func spared(_ plan: RestorePlan) -> Set<FilePath> {
-    let target = FilePath(plan.target)
+    let target = FilePath(plan.target).resolvedAsFarAsItIs()
     var spared: Set<FilePath> = ["pg_wal", ExistingCluster.replacedControl]
     for space in plan.tablespaces {
       spared.insert(FilePath("pg_tblspc/\(space.oid)"))
-      if let inner = FilePath(space.new).relative(to: target) { spared.insert(inner) }
+      if let inner = FilePath(space.new).resolvedAsFarAsItIs().relative(to: target) {
+        spared.insert(inner)
+      }
     }
     return spared
   }
