@@ -68,6 +68,7 @@ struct RestoreCommand: ParsableCommand {
     }
     observer.end()
     try output.show(RestoreDocument(result: result))
-    if !result.missing.isEmpty { throw Verdict(status: .incomplete) }
+    let isWhole = result.missing.isEmpty && result.changedArchives.isEmpty
+    if !isWhole { throw Verdict(status: .incomplete) }
   }
 }

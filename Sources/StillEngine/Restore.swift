@@ -13,6 +13,8 @@ public struct RestoreResult: Sendable, Codable {
   public var delta: Delta?
   /// What is not in the backup, each with the reason.
   public var missing: [String]
+  /// Archives that were changed since they were written, in places that are no content.
+  public var changedArchives: [String]
   /// What could not be made as it was, and what is left to do.
   public var notes: [String]
   /// Links in the place of the server's own files, which would lead a server into another one's.
@@ -84,7 +86,8 @@ public func restore(
   }
   return RestoreResult(
     plan: plan, files: job.files, bytes: job.bytes, delta: delta?.result(job),
-    missing: record.missing, notes: notes, linksNotMade: job.linksNotMade.map(\.path.string),
+    missing: record.missing, changedArchives: job.changedArchives, notes: notes,
+    linksNotMade: job.linksNotMade.map(\.path.string),
     phases: run.phases)
 }
 

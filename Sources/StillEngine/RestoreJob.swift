@@ -16,6 +16,9 @@ final class RestoreJob {
   private(set) var keptBytes: UInt64 = 0
   private var ownersNotKept: UInt64 = 0
   private var attributesNotKept: [String] = []
+  private var moreAttributesNotKept: UInt64 = 0
+  /// Whose checksum is another one, though the content of their files is good.
+  private(set) var changedArchives: [String] = []
   private(set) var linksNotMade: [UnpackSummary.Link] = []
 
   init(
@@ -97,6 +100,13 @@ final class RestoreJob {
         "\(ownersNotKept) files and folders belong to \(name), not to their former owner")
     }
     notes += attributesNotKept.map { "extended attribute not kept: \($0)" }
+    if moreAttributesNotKept > 0 {
+      notes.append("\(moreAttributesNotKept) more extended attributes were not kept")
+    }
+    notes += changedArchives.map {
+      "\($0) was changed since it was written; the content of every file in it is good, but names, "
+        + "owners, modes and times may not be what they were"
+    }
     if !record.configuration.isEmpty, plan.configurationFolder == nil,
       let name = archiveName("config")
     {
@@ -121,7 +131,11 @@ final class RestoreJob {
     options.workers = plan.workers
     options.keepsExisting = plan.isDelta && name != "pg_wal" && name != "config"
     options.progress = { observer.advanced(bytes: $0) }
-    options.archiveChecksum = try archive.requireChecksum(backup)
+    let checksum = try archive.requireChecksum(backup)
+    options.archiveChecksum = checksum
+    // CRC-32C stands where the manifest says what the content has to be. It may be the only copy:
+    // nothing is gained by refusing it for a byte of padding.
+    options.refusesChangedArchive = checksum.algorithm != .crc32c
     let summary = try StillArchive.unpack(
       archive: backup.folder.file(FilePath(archive.name)), into: folder, options)
     files += summary.files
@@ -130,6 +144,8 @@ final class RestoreJob {
     keptBytes += summary.keptBytes
     ownersNotKept += summary.ownersNotKept
     attributesNotKept += summary.attributesNotKept
+    moreAttributesNotKept += summary.moreAttributesNotKept
+    if summary.isArchiveChanged { changedArchives.append(archive.name) }
     let prefix = name == "base" ? FilePath("") : FilePath("pg_tblspc/\(name)")
     linksNotMade += summary.linksNotMade.map { link in
       var link = link

@@ -82,6 +82,26 @@ import Testing
     #expect(refusal.hint != nil)
   }
 
+  @Test("A byte that is no content does not cost a restore, and is told")
+  func byteOfNothing() throws {
+    let damaged = try Damaged(site)
+    let name = try damaged.archive("base")
+    let size = try #require(damaged.record.archives.first { $0.name == name }).bytesWritten
+    // Of the index behind the frames.
+    try damaged.changeByte(name, at: Int(size) - 2)
+    #expect(try damaged.problems().contains { $0.contains("\(name) was changed") })
+    let target = damaged.place.path.appending("target")
+    let old = try #require(damaged.record.tablespaces.first).target
+    let outcome = try PgstillProgram.run([
+      "restore", damaged.id, "--repo", damaged.repository, "--target", target.string,
+      "--tablespace-mapping", "\(old)=\(target)-space", "--json",
+    ])
+    #expect(outcome.status == 3, "\(outcome.talk)")
+    #expect(try document(outcome)["changedArchives"] as? [String] == [name])
+    let control = target.pushing("global/pg_control").string
+    #expect(FileManager.default.fileExists(atPath: control))
+  }
+
   @Test("A byte in a tablespace's archive")
   func tablespace() throws {
     let damaged = try Damaged(site, .none)
