@@ -17,7 +17,8 @@ let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swif
 /// For those above the engine. Whatever a target imports has to stand in its list, also what it would
 /// get through another: it is not built anew otherwise when that changes.
 let engineAndBelow: [Target.Dependency] = [
-  "StillModel", "StillSystem", "StillPostgres", "StillVolumes", "StillArchive", "StillEngine",
+  "StillModel", "StillSystem", "StillPostgres", "StillVolumes", "StillArchive",
+  "StillTransfer", "StillEngine",
 ]
 
 /// The layers, lowest first. A target may import only what stands in its list: the arrows point
@@ -68,8 +69,13 @@ let package = Package(
       ],
       swiftSettings: rules),
     .target(
+      name: "StillTransfer", dependencies: ["StillModel", "StillSystem"], swiftSettings: rules),
+    .target(
       name: "StillEngine",
-      dependencies: ["StillModel", "StillSystem", "StillPostgres", "StillVolumes", "StillArchive"],
+      dependencies: [
+        "StillModel", "StillSystem", "StillPostgres", "StillVolumes", "StillArchive",
+        "StillTransfer",
+      ],
       swiftSettings: rules),
     .target(
       name: "StillCommands", dependencies: engineAndBelow + [arguments], swiftSettings: rules),

@@ -17,7 +17,8 @@ public struct Pgstill: ParsableCommand {
     version: StillVersion.text,
     subcommands: [
       CheckCommand.self, BackupCommand.self, ListCommand.self, ShowCommand.self,
-      VerifyCommand.self, RestoreCommand.self, StatusCommand.self, ReleaseCommand.self,
+      VerifyCommand.self, RestoreCommand.self, MigrateCommand.self, StatusCommand.self,
+      ReleaseCommand.self,
       BrokerCommand.self, SentinelCommand.self,
     ])
 

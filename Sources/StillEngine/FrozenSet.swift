@@ -107,9 +107,7 @@ private func whileRunning(_ plan: BackupPlan, _ cluster: LiveCluster, _ run: Run
 
 /// Leaves as little as possible to be flushed inside the window.
 func flush(_ plan: BackupPlan, _ cluster: LiveCluster, _ run: Run) throws {
-  let canceller = cluster.session.canceller
-  // It may take minutes.
-  try run.cancellation.interrupting({ canceller.cancel() }) { try cluster.session.checkpoint() }
+  try cluster.checkpoint(run.cancellation)
   var seen: Set<DeviceNumber> = []
   for location in plan.layout.locations
   where plan.freezes(location) && seen.insert(location.fileSystem.device).inserted {

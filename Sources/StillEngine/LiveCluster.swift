@@ -7,7 +7,7 @@ import SystemPackage
 struct LiveCluster {
   let directory: DataDirectory
   let session: Session
-  private let target: ConnectionTarget
+  let target: ConnectionTarget
   let facts: ServerFacts
   let layout: ClusterLayout
 
@@ -35,6 +35,12 @@ struct LiveCluster {
     let session = try Session.open(target)
     try session.requireServing(directory)
     return session
+  }
+
+  /// Lets the server write what is only in its memory; that may take minutes.
+  func checkpoint(_ cancellation: Cancellation) throws {
+    let canceller = session.canceller
+    try cancellation.interrupting({ canceller.cancel() }) { try session.checkpoint() }
   }
 
   /// The cluster's folder in the repository, where none is named: `cluster_name`, which Debian sets

@@ -15,13 +15,17 @@ public protocol Observer: Sendable {
 }
 
 /// The steps of every job, as they are called everywhere.
-public enum Phase: String, Sendable, Codable, CaseIterable {
+public enum Phase: String, Sendable, Codable, CaseIterable, CustomStringConvertible {
   case discover, plan, begin, prepare, stop, freeze, start, copy, publish, release
   case locate, compare, unpack, settle
   case verify, prove
+  case pass, finalPass
 }
 
 extension Phase {
+  /// As people read it: `final pass`.
+  public var description: String { self == .finalPass ? "final pass" : rawValue }
+
   /// Whether it is done even in a run that was told to stop: it gives back what the run has taken.
   var isAlwaysDone: Bool { self == .release || self == .start }
 
@@ -44,6 +48,8 @@ extension Phase {
     case .settle: "settling the restored cluster"
     case .verify: "verifying"
     case .prove: "proving"
+    case .pass: "copying while the server runs"
+    case .finalPass: "copying what is left"
     }
   }
 }

@@ -74,7 +74,7 @@ extension BackupPlan {
     let stopping =
       try choice.consistency == .shutdown
       ? Stopping(
-        cluster.serverSwitch(request, units: provider.units), request,
+        cluster.serverSwitch(commands: request.serverCommands, units: provider.units), request,
         copied: choice.volumes.isEmpty ? cluster.sizeToCopy() : nil,
         isDownWhileCopying: choice.volumes.isEmpty)
       : nil

@@ -14,14 +14,16 @@ func withStoppedSource<Result>(
   with provider: some SnapshotProvider, _ run: Run, _ body: (ClusterSource) throws -> Result
 ) throws -> (Result, ReleaseReport) {
   if let stopping = plan.stopping { run.observer.noticed(stopping.sentence) }
-  let server = try cluster.serverSwitch(request, units: provider.units)
+  let server = try cluster.serverSwitch(commands: request.serverCommands, units: provider.units)
   guard plan.volumes.isEmpty else {
     var back: StoppedServer?
     let (result, release) = try withFrozenSet(
       plan, of: cluster, request, with: provider, run,
       at: { freeze in
         try flush(plan, cluster, run)
-        let stopped = try StoppedServer(cluster, server, request, units: provider.units, run)
+        let stopped = try StoppedServer(
+          cluster, server, within: request.stopTimeout, program: request.program,
+          units: provider.units, run)
         back = stopped
         do {
           let frozen = try freeze { try stopped.flushed() }
@@ -46,7 +48,9 @@ func withStoppedSource<Result>(
   }
   try plan.requireRoom(request)
   try cluster.session.checkpoint()
-  let stopped = try StoppedServer(cluster, server, request, units: provider.units, run)
+  let stopped = try StoppedServer(
+    cluster, server, within: request.stopTimeout, program: request.program,
+    units: provider.units, run)
   let result: Result
   do {
     let source = ClusterSource(
@@ -91,14 +95,13 @@ extension LiveCluster {
   ///
   /// - Throws: `.precondition` where that is not certain.
   func serverSwitch(
-    _ request: BackupRequest, units: (any ServiceUnits)?
+    commands: ServerCommands?, units: (any ServiceUnits)?
   ) throws -> ServerSwitch {
     guard let postmaster = try Postmaster.running(in: directory.folder) else {
       throw StillError(.precondition, "the server has been stopped by somebody else")
     }
     return try ServerSwitch.find(
       of: postmaster, in: directory, configFile: facts.configuration.configFile,
-      logCollector: try session.logCollectorFolder(), commands: request.serverCommands,
-      units: units)
+      logCollector: try session.logCollectorFolder(), commands: commands, units: units)
   }
 }

@@ -11,10 +11,12 @@ final class StoppedServer {
   private let units: (any ServiceUnits)?
   private let run: Run
   private let sentinel: Sentinel?
+  /// Seconds that the server may take to stop.
   private let limit: Double
   /// Since the order to stop.
   private var watch = Stopwatch()
-  private var stopSeconds = 0.0
+  /// From the order to stop until the server was down.
+  private(set) var stopSeconds = 0.0
   private var isBack = false
   private var wasDown = true
   /// It may still be under way after a stop that failed.
@@ -32,14 +34,14 @@ final class StoppedServer {
   ///
   /// - Throws: where it does not stop. Then it has been started again, or goes on running.
   init(
-    _ cluster: LiveCluster, _ server: ServerSwitch, _ request: BackupRequest,
+    _ cluster: LiveCluster, _ server: ServerSwitch, within limit: Double, program: FilePath,
     units: (any ServiceUnits)?, _ run: Run
   ) throws {
     self.cluster = cluster
     self.server = server
     self.units = units
     self.run = run
-    limit = request.stopTimeout
+    self.limit = limit
     guard let postmaster = try Postmaster.running(in: cluster.directory.folder) else {
       throw StillError(.postgres, "the server has been stopped by somebody else")
     }
@@ -47,7 +49,7 @@ final class StoppedServer {
     if case .unit = server.control {
       sentinel = nil
     } else {
-      sentinel = try Sentinel.post(over: server, program: request.program)
+      sentinel = try Sentinel.post(over: server, program: program)
     }
     cluster.session.close()
     watch = Stopwatch()
@@ -136,6 +138,13 @@ final class StoppedServer {
       }
       Clock.sleep(milliseconds: 100)
     }
+  }
+
+  /// From here on nobody starts the server but `bringBack`, whatever becomes of this process: another
+  /// one may be about to take its place.
+  func endWatch() throws {
+    if case .unit = server.control { try units?.letUnitBeDown() }
+    sentinel?.dismiss()
   }
 
   /// Starts the server once its files are safe. Where it does not come back the copy goes on: it is

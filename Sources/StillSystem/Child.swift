@@ -13,11 +13,12 @@ public struct Child: Sendable {
   ///   - input: its stdin, where that is not to be ours.
   ///   - output: its stdout and stderr, where these are not to be ours.
   ///   - socket: its descriptor 3, if it is to have one.
+  ///   - folder: its working folder, where that is not to be ours.
   ///   - hasOwnSession: true for one that outlives the terminal.
   public static func start(
     _ program: String, _ arguments: [String], environment: [String: String],
     input: OpenFile? = nil, output: OpenFile? = nil, socket: Int32? = nil,
-    hasOwnSession: Bool = false
+    folder: OpenFolder? = nil, hasOwnSession: Bool = false
   ) throws -> Child {
     var argv: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) }
     argv.append(nil)
@@ -26,7 +27,7 @@ public struct Child: Sendable {
     defer { for pointer in argv + variables { free(pointer) } }
     let process = still_spawn(
       program, argv, variables, input?.descriptor ?? -1, output?.descriptor ?? -1, socket ?? -1,
-      hasOwnSession ? 1 : 0)
+      hasOwnSession ? 1 : 0, folder?.descriptor ?? -1)
     let code = errno
     guard process > 0 else { throw StillError.system("start", program, code) }
     return Child(process: process)

@@ -15,6 +15,13 @@ public enum Clock {
     CalendarTime(secondsSince1970: Int64(time(nil)))
   }
 
+  /// Nanoseconds since 1970: for comparing with what the file system says.
+  public static func wall() -> Int64 {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    return Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec)
+  }
+
   /// Lets this thread rest.
   public static func sleep(milliseconds: UInt32) {
     usleep(milliseconds * 1000)

@@ -56,6 +56,15 @@ public final class Errand {
     }
   }
 
+  /// The first line of what it said.
+  public var firstLine: String {
+    guard let output else { return "" }
+    var bytes = [UInt8](repeating: 0, count: 512)
+    let count = (try? bytes.withUnsafeMutableBytes { try output.readFully(into: $0, at: 0) }) ?? 0
+    return String(
+      decoding: bytes[..<count].prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+  }
+
   /// The last lines of what it said so far, in one.
   public var words: String { lines.joined(separator: "; ") }
 

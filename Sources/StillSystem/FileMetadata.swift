@@ -23,6 +23,9 @@ public struct FileMetadata: Hashable, Sendable {
   public var group: UInt32
   public var modifiedSeconds: Int64
   public var modifiedNanoseconds: Int64
+  /// When anything about it changed last, by the kernel's own clock: nobody can set it. In nanoseconds
+  /// since 1970.
+  public var changed: Int64
   public var device: DeviceNumber
   public var inode: UInt64
   public var linkCount: UInt64
@@ -45,6 +48,7 @@ public struct FileMetadata: Hashable, Sendable {
     group = status.st_gid
     modifiedSeconds = Int64(status.st_mtim.tv_sec)
     modifiedNanoseconds = Int64(status.st_mtim.tv_nsec)
+    changed = Int64(status.st_ctim.tv_sec) * 1_000_000_000 + Int64(status.st_ctim.tv_nsec)
     device = DeviceNumber(major: still_major(status.st_dev), minor: still_minor(status.st_dev))
     inode = UInt64(status.st_ino)
     linkCount = UInt64(status.st_nlink)

@@ -31,6 +31,9 @@ public protocol ServiceUnits: Sendable {
   /// Whether systemd is at work on the unit that was stopped.
   func unitIsChanging() throws -> Bool
 
+  /// The unit that was stopped stays so when the one who asked goes away.
+  func letUnitBeDown() throws
+
   /// The server is known to run: nobody has to start it any more. Asks systemd to start what it
   /// stopped together with its unit.
   func unitIsUp() throws

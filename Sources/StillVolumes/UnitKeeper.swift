@@ -12,6 +12,8 @@ final class UnitKeeper {
     /// The data directory of its server.
     var folder: OpenFolder
     var sentinel: UnitSentinel
+    /// Another server may be about to take its place.
+    var isLetBe = false
   }
 
   /// The unit that was stopped.
@@ -35,6 +37,10 @@ final class UnitKeeper {
       return .done
     case .isChanging:
       return .isChanging(try systemctl.isChanging(try held().unit.unit.name))
+    case .letBe:
+      try held().sentinel.dismiss()
+      stopped?.isLetBe = true
+      return .done
     case .isUp:
       guard let held = stopped else { return .done }
       stopped = nil
@@ -51,6 +57,7 @@ final class UnitKeeper {
   func end() {
     guard let held = stopped else { return }
     stopped = nil
+    if held.isLetBe { return }
     held.unit.rescue(held.folder)
     held.sentinel.dismiss()
   }

@@ -8,6 +8,7 @@ enum UnitRequest: Codable {
   case stop(postmaster: Int32)
   case start
   case isChanging
+  case letBe
   case isUp
   case down
 }
@@ -38,6 +39,10 @@ extension BrokerClient: ServiceUnits {
   public func unitIsChanging() throws -> Bool {
     guard case .isChanging(let answer) = try ask(.isChanging) else { throw confused() }
     return answer
+  }
+
+  public func letUnitBeDown() throws {
+    guard case .done = try ask(.letBe) else { throw confused() }
   }
 
   public func unitIsUp() throws {

@@ -67,6 +67,7 @@ func serves(_ process: Int32, _ folder: OpenFolder) -> Bool {
 public final class UnitSentinel {
   private let channel: Channel
   private let child: Child
+  private var isDismissed = false
 
   /// Posts one. Comes before the stop.
   static func post(over stopped: StoppedUnit, _ folder: OpenFolder) throws -> UnitSentinel {
@@ -93,6 +94,8 @@ public final class UnitSentinel {
 
   /// Lets it go: the unit runs.
   func dismiss() {
+    guard !isDismissed else { return }
+    isDismissed = true
     try? channel.send(UnitSentinel.dismissed)
     channel.close()
     _ = child.wait()

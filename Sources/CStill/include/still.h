@@ -17,10 +17,11 @@ int still_open_direct(const char *path);
 /// where it is not -1, passed on as descriptor 3; every other descriptor closed, signal mask and
 /// dispositions as a fresh process has them, in a process group of its own, so that a Ctrl-C at the
 /// terminal reaches the coordinator only, which then ends the child in order; with `own_session` in
-/// a session of its own too, so that nothing of the terminal reaches it.
+/// a session of its own too, so that nothing of the terminal reaches it; in `folder` where that is not
+/// -1.
 /// Returns the process id, or -1 with errno.
 pid_t still_spawn(const char *path, char *const argv[], char *const environment[], int input,
-                  int output, int socket, int own_session);
+                  int output, int socket, int own_session, int folder);
 
 /// A new file in memory that has no name (memfd_create(2)).
 int still_memory_file(const char *name);

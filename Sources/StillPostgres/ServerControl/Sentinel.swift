@@ -14,6 +14,7 @@ import SystemPackage
 public final class Sentinel {
   private let channel: Channel
   private let child: Child
+  private var isDismissed = false
 
   /// Posts one. Comes before the stop.
   ///
@@ -43,6 +44,8 @@ public final class Sentinel {
 
   /// Lets it go: the server runs.
   public func dismiss() {
+    guard !isDismissed else { return }
+    isDismissed = true
     try? channel.send(Sentinel.dismissed)
     channel.close()
     _ = child.wait()
@@ -92,14 +95,22 @@ extension ServerSwitch {
 extension ConnectionTarget {
   /// Asks as pg_isready does, which needs no right to connect.
   ///
+  /// - Parameter limit: in seconds; libpq makes at least two of it.
+  /// - Returns: whether a server takes connections there.
+  public func answers(within limit: Int = 10) -> Bool { ping(limit) == PQPING_OK }
+
   /// - Throws: `.postgres` where no server takes connections there.
   func requireAnswer() throws {
-    let words = parameters.merging(["connect_timeout": "10"]) { own, _ in own }
-    let answer = withCStrings(words.keys.map { $0 } + [nil]) { keywords in
-      withCStrings(words.values.map { $0 } + [nil]) { values in PQpingParams(keywords, values, 1) }
-    }
+    let answer = ping(10)
     guard answer == PQPING_OK else {
       throw StillError(.postgres, "no server takes connections there (PQping \(answer.rawValue))")
+    }
+  }
+
+  private func ping(_ limit: Int) -> PGPing {
+    let words = parameters.merging(["connect_timeout": "\(limit)"]) { own, _ in own }
+    return withCStrings(words.keys.map { $0 } + [nil]) { keywords in
+      withCStrings(words.values.map { $0 } + [nil]) { values in PQpingParams(keywords, values, 1) }
     }
   }
 }

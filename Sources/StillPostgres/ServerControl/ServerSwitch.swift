@@ -15,6 +15,15 @@ public struct ServerSwitch: Sendable, Codable {
   /// Units that systemd stops together with the server's, and that are started again after it.
   public var dependants: [String] = []
 
+  public init(
+    control: ServerControl, dataDirectory: String, environment: [String: String], log: String?
+  ) {
+    self.control = control
+    self.dataDirectory = dataDirectory
+    self.environment = environment
+    self.log = log
+  }
+
   /// How the server is doing, by its lock file and its process.
   enum State {
     case down
@@ -23,7 +32,7 @@ public struct ServerSwitch: Sendable, Codable {
     case stopping(Postmaster)
   }
 
-  var folder: OpenFolder { get throws { try OpenFolder.open(FilePath(dataDirectory)) } }
+  public var folder: OpenFolder { get throws { try OpenFolder.open(FilePath(dataDirectory)) } }
 
   func state() throws -> State {
     guard let postmaster = try Postmaster.running(in: folder) else { return .down }

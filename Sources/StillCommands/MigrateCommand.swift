@@ -1,0 +1,169 @@
+import ArgumentParser
+import StillEngine
+import StillModel
+import StillPostgres
+import StillSystem
+import SystemPackage
+
+struct MigrateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "migrate",
+    abstract: "Move a running cluster to other disks, with seconds of downtime.",
+    discussion: "discover, plan, pass, pass, stop, final pass, start")
+
+  @OptionGroup var cluster: DataDirectoryOptions
+
+  @Option(help: ArgumentHelp("The new data directory; missing or empty.", valueName: "dir"))
+  var to: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Move the tablespace that is at OLD to NEW; may be given several times.",
+      valueName: "old=new"))
+  var tablespaceMapping: [TablespaceMapping] = []
+
+  @Option(
+    help: ArgumentHelp("Put WAL here, with a link from the data directory.", valueName: "dir"))
+  var walDir: String?
+
+  @Option(
+    help: ArgumentHelp("How often everything is gone through while the server runs, at most."))
+  var passes = 5
+
+  @Option(
+    help: ArgumentHelp(
+      "How long the server may be down until everything is copied, in seconds.",
+      valueName: "seconds"))
+  var maxDowntime: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "What happens when that is over: rollback (the old server is started again) or continue.",
+      valueName: "policy"))
+  var onOverrun = OverrunPolicy.rollback
+
+  @Option(
+    help: ArgumentHelp(
+      "What is compared while the server is down: changed (the files that can have changed since "
+        + "the last pass) or full (every byte on both sides). By default changed, where the file "
+        + "systems prove it.", valueName: "kind"))
+  var finalPass: FinalPass?
+
+  @Option(
+    help: ArgumentHelp(
+      "What starts the new server, run by /bin/sh -c as the owner of the cluster. By default what "
+        + "starts the old one, with the new folder.", valueName: "command"))
+  var startCommand: String?
+
+  @Flag(help: "Leave the new server to be started by somebody else.")
+  var noStart = false
+
+  @Flag(help: "A rehearsal: make the passes, and let the old server run. Nothing moves.")
+  var keepSourceRunning = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Seconds that the old server may take to stop. It is never killed.", valueName: "seconds"))
+  var stopTimeout = 60.0
+
+  @Option(
+    help: ArgumentHelp(
+      "What stops the old server, in place of its systemd unit, pg_ctlcluster or pg_ctl. Wants "
+        + "--restart-command too.", valueName: "command"))
+  var stopCommand: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "What starts the old server again, if the migration does not succeed.", valueName: "command"))
+  var restartCommand: String?
+
+  @Option(
+    help: ArgumentHelp("Send no more than so much in a second (50M).", valueName: "size"))
+  var rateLimit: Size?
+
+  @Flag(help: "Print the plan and stop; nothing is changed.")
+  var dryRun = false
+
+  @Flag(help: "Bring the old server of a migration back, whose data directory --pgdata names.")
+  var undo = false
+
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    if undo { return }
+    guard to != nil else { throw ValidationError("Missing the target: use --to DIR.") }
+    guard (1...100).contains(passes) else { throw ValidationError("--passes wants 1 to 100.") }
+    if let maxDowntime, !(0.1...86400).contains(maxDowntime) {
+      throw ValidationError("--max-downtime wants 0.1 to 86400 seconds.")
+    }
+    guard (1...86400).contains(stopTimeout) else {
+      throw ValidationError("--stop-timeout wants 1 to 86400 seconds.")
+    }
+    guard (stopCommand == nil) == (restartCommand == nil) else {
+      throw ValidationError("--stop-command and --restart-command go together.")
+    }
+    guard startCommand == nil || !noStart else {
+      throw ValidationError("--start-command and --no-start exclude each other.")
+    }
+    if let rateLimit, rateLimit.bytes == 0 { throw ValidationError("--rate-limit wants a size.") }
+  }
+
+  func run() throws {
+    let dataDirectory = try cluster.path()
+    if undo {
+      try Identity.become(ownerOf: dataDirectory, .dataDirectory)
+      let observer = output.observer()
+      defer { observer.end() }
+      let result = try undoMigration(of: dataDirectory, observer)
+      observer.end()
+      try output.show(UndoDocument(result: result))
+      return
+    }
+    let request = try request(dataDirectory)
+    let broker = try Identity.coordinator(of: dataDirectory)
+    defer { broker.end() }
+    let observer = output.observer()
+    defer { observer.end() }
+    if dryRun {
+      let plan = try planMigration(request, units: broker.units, observer)
+      observer.end()
+      try output.show(MigrationPlanDocument(plan: plan))
+      return
+    }
+    let report = try Interruption.watch(broker) { cancellation in
+      try migrate(request, units: broker.units, observer, cancellation)
+    }
+    observer.end()
+    try output.show(MigrationDocument(report: report))
+  }
+
+  private func request(_ dataDirectory: FilePath) throws -> MigrationRequest {
+    guard var target = MigrationTarget(to ?? "") else {
+      throw ValidationError("--to wants DIR, [USER@]HOST:DIR or rsync://HOST[:PORT]/MODULE/DIR.")
+    }
+    if case .folder(let path) = target {
+      target = .folder(try FilePath(path).absolute().string)
+    }
+    var request = MigrationRequest(dataDirectory: dataDirectory, target: target)
+    request.tablespaceMapping = try tablespaceMapping.map {
+      (FilePath($0.old), try FilePath($0.new).absolute())
+    }
+    request.walFolder = try walDir.map { try FilePath($0).absolute() }
+    request.finalPass = finalPass
+    request.mostPasses = passes
+    request.mostDowntime = maxDowntime
+    request.onOverrun = onOverrun
+    request.startsServer = !noStart
+    request.startCommand = startCommand
+    request.isRehearsal = keepSourceRunning
+    request.stopTimeout = stopTimeout
+    request.rateLimit = rateLimit?.bytes
+    if let stopCommand, let restartCommand {
+      request.serverCommands = ServerCommands(stop: stopCommand, start: restartCommand)
+    }
+    return request
+  }
+}
+
+extension FinalPass: ExpressibleByArgument {}
+extension OverrunPolicy: ExpressibleByArgument {}

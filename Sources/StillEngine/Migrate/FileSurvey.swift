@@ -1,0 +1,72 @@
+import StillModel
+import StillSystem
+import SystemPackage
+
+/// A look at every name of a folder, and what can have changed since an earlier one.
+///
+/// What a file's content was changed at, the kernel writes down as its time of change, and nobody can
+/// set that: not utimes(2), not a rename over it, not a truncate. It is written before the content
+/// is, and by a clock that lags by a tick: so a file counts as changed from `margin` before the
+/// moment that is asked about. Only a folder that is moved does not show in the files below it; for
+/// that, folders are known by their numbers.
+struct FileSurvey {
+  /// Nanoseconds: longer than the kernel ever holds up one write between its time and its content.
+  static let margin: Int64 = 5_000_000_000
+
+  /// When it began, by the wall clock, in nanoseconds.
+  private(set) var moment: Int64
+  private(set) var files: UInt64 = 0
+  /// Content of the files, in bytes.
+  private(set) var bytes: UInt64 = 0
+  /// Files that can have changed since the earlier look, counted from the root; empty without one.
+  private(set) var changed: [FilePath] = []
+  private var folders: [FilePath: UInt64] = [:]
+
+  /// - Parameters:
+  ///   - excluded: paths that are passed by, counted from the root.
+  ///   - earlier: of the same folder; nil for the first time.
+  ///   - isLive: names may vanish under the look.
+  init(
+    _ root: OpenFolder, excluding excluded: Set<FilePath>, since earlier: FileSurvey? = nil,
+    isLive: Bool, _ cancellation: Cancellation
+  ) throws {
+    moment = Clock.wall()
+    try look(
+      at: root, FilePath(""), excluded, earlier, isMoved: false, isLive: isLive, cancellation)
+  }
+
+  private mutating func look(
+    at folder: OpenFolder, _ path: FilePath, _ excluded: Set<FilePath>, _ earlier: FileSurvey?,
+    isMoved: Bool, isLive: Bool, _ cancellation: Cancellation
+  ) throws {
+    try cancellation.checkpoint()
+    let number = try folder.metadata().inode
+    folders[path] = number
+    let isMoved = isMoved || earlier.map { $0.folders[path] != number } ?? false
+    for name in try folder.names() {
+      let inner = path.isEmpty ? name : path.appending(name.components)
+      if excluded.contains(inner) { continue }
+      guard
+        let metadata =
+          isLive ? try folder.metadataIfPresent(of: name) : try folder.metadata(of: name)
+      else { continue }
+      switch metadata.kind {
+      case .folder:
+        let child: OpenFolder
+        do { child = try folder.folder(name) } catch {
+          if isLive, try folder.metadataIfPresent(of: name) == nil { continue }
+          throw error
+        }
+        try look(
+          at: child, inner, excluded, earlier, isMoved: isMoved, isLive: isLive, cancellation)
+      case .file:
+        files += 1
+        bytes += metadata.size
+        if let earlier, isMoved || metadata.changed >= earlier.moment - FileSurvey.margin {
+          changed.append(inner)
+        }
+      case .link, .other: break
+      }
+    }
+  }
+}

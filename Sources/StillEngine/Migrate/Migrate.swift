@@ -1,0 +1,106 @@
+import StillModel
+import StillPostgres
+import StillSystem
+import StillTransfer
+import StillVolumes
+import SystemPackage
+
+/// Decides what a migration would do, and changes nothing.
+public func planMigration(
+  _ request: MigrationRequest, units: (any ServiceUnits)?, _ observer: any Observer,
+  discovery: LayoutDiscovery? = nil
+) throws -> MigrationPlan {
+  let run = Run(observer)
+  let cluster = try run.phase(.discover, failsAs: .precondition) {
+    try LiveCluster.discover(request.dataDirectory, discovery ?? .current())
+  }
+  return try run.phase(.plan, failsAs: .precondition) {
+    _ = try Rsync.find()
+    return try MigrationPlan.make(for: request, of: cluster, units: units, run.cancellation).plan
+  }
+}
+
+/// Moves a running cluster: discover ─▶ plan ─▶ pass, pass… ─▶ stop ─▶ final pass ─▶ start ─▶ report.
+///
+/// - Parameter cancellation: orders it to stop; then the old server runs, as before.
+/// - Throws: `StillError` with the phase that failed; the old server runs then, or the failure says how
+///   it is started.
+public func migrate(
+  _ request: MigrationRequest, units: (any ServiceUnits)?, _ observer: any Observer,
+  _ cancellation: Cancellation, discovery: LayoutDiscovery? = nil
+) throws -> MigrationReport {
+  let run = Run(observer, cancellation)
+  let cluster = try run.phase(.discover, request.dataDirectory.string, failsAs: .precondition) {
+    try LiveCluster.discover(request.dataDirectory, discovery ?? .current())
+  }
+  let (plan, server, newServer, rsync) = try run.phase(.plan, failsAs: .precondition) {
+    let rsync = try Rsync.find()
+    let made = try MigrationPlan.make(for: request, of: cluster, units: units, cancellation)
+    return (made.plan, made.server, made.newServer, rsync)
+  }
+  for line in plan.advice { observer.noticed(line) }
+
+  let target = TargetFolder(plan)
+  try target.prepare()
+  let transfers = Transfers(plan, rsync, rateLimit: request.rateLimit, run)
+  try passWhileRunning(transfers, plan, cluster, target, run)
+  guard !plan.isRehearsal else {
+    return MigrationReport(
+      plan: plan, passes: transfers.passes, downtime: nil,
+      next: ["nothing has moved; what is at \(plan.target) is no cluster yet"])
+  }
+  let downtime = try cutOver(
+    Cutover(
+      plan: plan, cluster: cluster, server: server, newServer: newServer, units: units,
+      target: target, transfers: transfers, program: request.program, run: run))
+  return MigrationReport(
+    plan: plan, passes: transfers.passes, downtime: downtime, next: plan.next(newServer != nil))
+}
+
+/// Passes until the next one would take no less time than the one before, or little enough.
+private func passWhileRunning(
+  _ transfers: Transfers, _ plan: MigrationPlan, _ cluster: LiveCluster, _ target: TargetFolder,
+  _ run: Run
+) throws {
+  /// Of the downtime that is allowed, what the final pass may take.
+  let share = 0.5
+  /// Seconds below which another pass gains nothing: rsync itself takes so long to begin and end.
+  let enough = max(1, (plan.mostDowntime ?? 2) * share)
+  var last = Double.infinity
+  for number in 1...plan.mostPasses {
+    let pass = try run.phase(.pass, "\(number), \(plan.target)", failsAs: .copying) {
+      // What is only in the server's memory would be written by the stop, and copied by the final pass.
+      try cluster.checkpoint(run.cancellation)
+      let pass = try transfers.pass(isLive: true)
+      try target.sync()
+      return pass
+    }
+    run.observer.noticed(pass.sentence)
+    // The first says nothing of the next: it copied everything.
+    if number > 1, pass.seconds <= enough || pass.seconds > last * 0.7 { return }
+    last = pass.seconds
+  }
+}
+
+extension MigrationReport.Pass {
+  /// `pass 2: compared 12 of 980 files, sent 9, 31.0 MiB, in 1.2 s`
+  public var sentence: String {
+    "\(isFinal ? "final pass" : "pass \(number)"): compared \(compared) of \(files) files, sent "
+      + "\(sent), \(ByteCount.text(bytes)), in \(Figures.duration(seconds))"
+  }
+}
+
+extension MigrationPlan {
+  fileprivate func next(_ isStarted: Bool) -> [String] {
+    var lines: [String] = []
+    if !isStarted { lines.append("start the new server on \(target)") }
+    lines += [
+      "the old cluster is as it was when it stopped; nobody can start it by mistake. To go back, "
+        + "stop the new server, then: \(SourceMarker.undoLine(FilePath(dataDirectory)))",
+      "run ANALYZE where plans matter: statistics of the server's activity moved, those of the "
+        + "operating system's cache did not",
+      "back the new cluster up: pgstill backup --pgdata \(target)",
+    ]
+    return lines
+  }
+}

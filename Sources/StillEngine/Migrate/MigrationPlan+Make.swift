@@ -1,0 +1,210 @@
+import StillModel
+import StillPostgres
+import StillSystem
+import SystemPackage
+
+extension MigrationPlan {
+  /// Decides everything that a migration does, and refuses what cannot be done. Changes nothing.
+  ///
+  /// - Throws: `.precondition` with what stands in the way.
+  static func make(
+    for request: MigrationRequest, of cluster: LiveCluster, units: (any ServiceUnits)?,
+    _ cancellation: Cancellation
+  ) throws -> (plan: MigrationPlan, server: ServerSwitch, newServer: ServerSwitch?) {
+    guard case .folder(let target) = request.target else {
+      throw StillError(
+        .precondition, "\(request.target) is on another host, which this version cannot move to",
+        hint: "Name a folder of this host.")
+    }
+    let server = try cluster.serverSwitch(
+      commands: request.serverCommands, units: units)
+    let newServer =
+      try request.startsServer && !request.isRehearsal
+      ? server.moved(to: FilePath(target), startCommand: request.startCommand) : nil
+    let (places, links) = try cluster.places(request, target: target, cancellation)
+    let states = try places.map {
+      try TargetFolder.state(of: $0, cluster.facts.systemIdentifier)
+    }
+    // Of an earlier pass whatever is there is compared; a part that is missing makes no difference.
+    let isResumed = states.contains { $0.holdsPass }
+    try requireApart(places)
+    if !isResumed { try requireRoom(places) }
+    let (finalPass, reason) = FinalPass.choose(request, cluster.layout)
+    let plan = MigrationPlan(
+      id: RunID(at: Clock.now()), dataDirectory: cluster.layout.dataDirectory.path,
+      target: .folder(target), systemIdentifier: cluster.facts.systemIdentifier, places: places,
+      links: links, control: server.control, stopLimit: request.stopTimeout,
+      start: newServer.map { .by($0.control) } ?? .leave, finalPass: finalPass,
+      finalPassReason: reason, mostPasses: request.mostPasses,
+      mostDowntime: request.mostDowntime, onOverrun: request.onOverrun, isResumed: isResumed,
+      isRehearsal: request.isRehearsal, advice: try cluster.advice(request))
+    return (plan, server, newServer)
+  }
+
+  /// No place may lie in another one, or in a source: a pass would copy itself, or remove it.
+  private static func requireApart(_ places: [Place]) throws {
+    func resolved(_ path: String) -> FilePath {
+      var missing: [FilePath.Component] = []
+      var path = FilePath(path)
+      while !path.components.isEmpty {
+        if let there = try? path.resolved() {
+          return missing.reversed().reduce(there) { $0.appending($1) }
+        }
+        if let last = path.lastComponent { missing.append(last) }
+        path.removeLastComponent()
+      }
+      return path
+    }
+    let sources = places.map { (place: $0, path: resolved($0.source)) }
+    let targets = places.map { (place: $0, path: resolved($0.target)) }
+    for (index, target) in targets.enumerated() {
+      for source in sources
+      where target.path.starts(with: source.path) || source.path.starts(with: target.path) {
+        throw StillError(
+          .precondition,
+          "the target \(target.place.target) and the source \(source.place.source) are not apart",
+          hint: source.place.kind == target.place.kind && target.path == source.path
+            ? "Give it another place with --tablespace-mapping OLD=NEW, or --wal-dir."
+            : "Name a folder that lies in none of the cluster's.")
+      }
+      for other in targets[(index + 1)...]
+      where other.path != target.path.appending("pg_wal") || other.place.kind != .wal {
+        guard target.path.starts(with: other.path) || other.path.starts(with: target.path)
+        else { continue }
+        throw StillError(
+          .usage,
+          "the targets \(target.place.target) and \(other.place.target) are not apart",
+          hint: "Give each tablespace, and WAL, a folder of its own.")
+      }
+    }
+  }
+
+  private static func requireRoom(_ places: [Place]) throws {
+    var needed: [DeviceNumber: (bytes: UInt64, path: String, free: UInt64)] = [:]
+    for place in places {
+      let folder = try FilePath(place.target).nearestFolder()
+      let device = try folder.metadata().device
+      needed[device] = (
+        (needed[device]?.bytes ?? 0) + place.size, needed[device]?.path ?? place.target,
+        try folder.availableBytes()
+      )
+    }
+    for (bytes, path, free) in needed.values where free < bytes {
+      throw StillError(
+        .precondition,
+        "\(path) has room for \(ByteCount.text(free)), but \(ByteCount.text(bytes)) go there",
+        hint: "Free some room, or move to another place.")
+    }
+  }
+}
+
+extension FilePath {
+  /// The folder at this path, or the nearest one above it that is there.
+  func nearestFolder() throws -> OpenFolder {
+    var path = self
+    while !path.components.isEmpty {
+      if let folder = try? OpenFolder.open(path) { return folder }
+      path.removeLastComponent()
+    }
+    return try OpenFolder.open("/")
+  }
+}
+
+extension FinalPass {
+  /// File systems that write a file's time of change themselves, with this host's clock.
+  private static let honest: Set<String> = ["ext4", "xfs", "btrfs", "tmpfs", "zfs", "ext3", "ext2"]
+
+  fileprivate static func choose(
+    _ request: MigrationRequest, _ layout: ClusterLayout
+  ) -> (FinalPass, String) {
+    if let asked = request.finalPass { return (asked, "it was asked for") }
+    if let other = layout.fileSystems.first(where: { !honest.contains($0.kind) }) {
+      return (.full, "\(other.mountPoint) is \(other.kind), whose times of change prove nothing")
+    }
+    return (.changed, "the kernel writes down when each file was changed last")
+  }
+}
+
+extension LiveCluster {
+  /// Every folder of the cluster that is copied, and the links of the new data directory.
+  fileprivate func places(
+    _ request: MigrationRequest, target: String, _ cancellation: Cancellation
+  ) throws -> (places: [MigrationPlan.Place], links: [MigrationPlan.Link]) {
+    var links: [MigrationPlan.Link] = []
+    // The server's while it runs; the control file comes last, and makes a cluster of what is there.
+    var excluded = [
+      "postmaster.pid", "postmaster.opts", "\(MigrationPlan.controlFile)", SourceMarker.name,
+      TargetFolder.markName,
+    ]
+    var others: [MigrationPlan.Place] = []
+    func add(
+      _ kind: MigrationPlan.Place.Kind, _ source: String, _ target: String, _ excluded: [String]
+    ) throws {
+      others.append(
+        try MigrationPlan.Place(kind, source, target, excluded: excluded, cancellation))
+    }
+    let home = FilePath(layout.dataDirectory.path)
+    for (old, _) in request.tablespaceMapping
+    where !layout.tablespaces.contains(where: { FilePath($0.target) == old }) {
+      let known = layout.tablespaces.map(\.target).joined(separator: ", ")
+      throw StillError(
+        .usage, "the cluster has no tablespace at \(old)",
+        hint: known.isEmpty ? "It has no tablespaces." : "It has them at: \(known)")
+    }
+    for tablespace in layout.tablespaces {
+      let new = request.tablespaceMapping.first { $0.old == FilePath(tablespace.target) }?.new
+      excluded.append("pg_tblspc/\(tablespace.oid)")
+      if let inner = FilePath(tablespace.location.path).relative(to: home) {
+        excluded.append(inner.string)
+      }
+      let target = new ?? FilePath(tablespace.target)
+      links.append(.init(path: "pg_tblspc/\(tablespace.oid)", target: target.string))
+      try add(
+        .tablespace(oid: tablespace.oid),
+        "\(tablespace.location.path)/\(directory.tablespaceFolder)",
+        target.appending(directory.tablespaceFolder).string, [TargetFolder.markName])
+    }
+    if layout.walIsLinked || request.walFolder != nil {
+      excluded.append("pg_wal")
+      let new = request.walFolder ?? FilePath(target).appending("pg_wal")
+      if request.walFolder != nil { links.append(.init(path: "pg_wal", target: new.string)) }
+      try add(.wal, layout.wal.path, new.string, [TargetFolder.markName])
+    }
+    let data = try MigrationPlan.Place(
+      .data, layout.dataDirectory.path, target, excluded: excluded, cancellation)
+    // The data directory first: others may lie in it.
+    return ([data] + others, links)
+  }
+
+  /// What the administrator should know or do.
+  fileprivate func advice(_ request: MigrationRequest) throws -> [String] {
+    var advice: [String] = []
+    let outside = outsideConfiguration()
+    if !outside.isEmpty {
+      advice.append(
+        "configuration lies outside the data directory and does not move: "
+          + outside.joined(separator: ", ")
+          + "; set data_directory there to \(request.target) before the new server is started")
+    }
+    if facts.archiveMode != "off" {
+      advice.append(
+        "archive_mode is \(facts.archiveMode): a backup's WAL archive goes on with the new server; "
+          + "the old one must not archive again")
+    }
+    return advice
+  }
+}
+
+extension MigrationPlan.Place {
+  fileprivate init(
+    _ kind: Kind, _ source: String, _ target: String, excluded: [String],
+    _ cancellation: Cancellation
+  ) throws {
+    let survey = try FileSurvey(
+      OpenFolder.open(FilePath(source)), excluding: Set(excluded.map { FilePath($0) }),
+      isLive: true, cancellation)
+    self.init(
+      kind: kind, source: source, target: target, size: survey.bytes, files: survey.files,
+      excluded: excluded)
+  }
+}

@@ -1,0 +1,39 @@
+import StillModel
+import StillPostgres
+import SystemPackage
+
+/// What the caller wants of a migration.
+public struct MigrationRequest: Sendable {
+  /// Absolute.
+  public var dataDirectory: FilePath
+  public var target: MigrationTarget
+  /// Where tablespaces go: old path to new path.
+  public var tablespaceMapping: [(old: FilePath, new: FilePath)] = []
+  /// Where WAL goes, if it shall not lie in the data directory.
+  public var walFolder: FilePath?
+  /// Nil for the best that can be had.
+  public var finalPass: FinalPass?
+  public var mostPasses = 5
+  /// In seconds.
+  public var mostDowntime: Double?
+  public var onOverrun = OverrunPolicy.rollback
+  /// Whether the new server is started.
+  public var startsServer = true
+  /// What starts it; nil for what starts the old one, with the other folder.
+  public var startCommand: String?
+  /// The passes are made, the old server runs on, and nothing moves.
+  public var isRehearsal = false
+  /// Seconds that the old server may take to stop.
+  public var stopTimeout = 60.0
+  /// Nil for those that are found out.
+  public var serverCommands: ServerCommands?
+  /// Bytes that are sent in a second at most, while the server runs.
+  public var rateLimit: UInt64?
+  /// This program, which is its own sentinel.
+  public var program: FilePath = "/proc/self/exe"
+
+  public init(dataDirectory: FilePath, target: MigrationTarget) {
+    self.dataDirectory = dataDirectory
+    self.target = target
+  }
+}

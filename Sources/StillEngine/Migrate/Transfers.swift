@@ -1,0 +1,100 @@
+import StillModel
+import StillSystem
+import StillTransfer
+import SystemPackage
+
+/// The passes of one migration over all its places.
+///
+/// By induction every file of the target is what the source's was at some moment of the last pass, or
+/// is one that the next pass compares: the first pass copies into an empty target, or compares
+/// everything; each later one compares, by content, what can have changed since the one before it
+/// began, and copies what is new.
+final class Transfers {
+  private let plan: MigrationPlan
+  private let rsync: Rsync
+  private let rateLimit: UInt64?
+  private let run: Run
+  private var surveys: [String: FileSurvey] = [:]
+  private(set) var passes: [MigrationReport.Pass] = []
+
+  init(_ plan: MigrationPlan, _ rsync: Rsync, rateLimit: UInt64?, _ run: Run) {
+    self.plan = plan
+    self.rsync = rsync
+    self.rateLimit = rateLimit
+    self.run = run
+  }
+
+  /// Goes through everything once.
+  ///
+  /// - Parameters:
+  ///   - isLive: a server runs on the files.
+  ///   - isFull: everything is compared by its content.
+  @discardableResult
+  func pass(isLive: Bool, isFull: Bool = false) throws -> MigrationReport.Pass {
+    let watch = Stopwatch()
+    var pass = MigrationReport.Pass(
+      number: passes.count + 1, isFinal: !isLive, seconds: 0, files: 0, compared: 0, sent: 0,
+      bytes: 0, removed: 0)
+    let isFirst = passes.isEmpty
+    var looks: [(place: MigrationPlan.Place, source: OpenFolder, survey: FileSurvey)] = []
+    for place in plan.places {
+      let source = try OpenFolder.open(FilePath(place.source))
+      let survey = try FileSurvey(
+        source, excluding: place.excludedPaths, since: surveys[place.source], isLive: isLive,
+        run.cancellation)
+      looks.append((place, source, survey))
+    }
+    let bytes = looks.reduce(0) { $0 + $1.survey.bytes }
+    if isFirst || isFull { run.observer.expects(bytes: bytes) }
+    for (place, source, survey) in looks {
+      pass.files += survey.files
+      if isFull || (isFirst && plan.isResumed) {
+        pass.compared += survey.files
+        try transfer(.compareEverything, place, source, isLive, &pass)
+      } else {
+        if !isFirst, !survey.changed.isEmpty {
+          pass.compared += UInt64(survey.changed.count)
+          try transfer(.compare(survey.changed), place, source, isLive, &pass)
+        }
+        try transfer(.update, place, source, isLive, &pass)
+      }
+      surveys[place.source] = survey
+    }
+    pass.seconds = watch.seconds
+    passes.append(pass)
+    return pass
+  }
+
+  /// Copies one file whatever the target has: the control file, when everything else is there.
+  func copyControlFile() throws {
+    guard let place = plan.places.first(where: { $0.kind == .data }) else { return }
+    _ = try rsync.run(
+      RsyncOrder(.compare([MigrationPlan.controlFile]), isLive: false),
+      from: OpenFolder.open(FilePath(place.source)), to: place.target + "/", run.cancellation)
+  }
+
+  private func transfer(
+    _ kind: RsyncOrder.Kind, _ place: MigrationPlan.Place, _ source: OpenFolder, _ isLive: Bool,
+    _ pass: inout MigrationReport.Pass
+  ) throws {
+    let order = RsyncOrder(
+      kind, excluded: place.excluded.map { "/" + RsyncOrder.literal($0) }, isLive: isLive,
+      rateLimit: isLive ? rateLimit : nil)
+    let observer = run.observer
+    let report = try rsync.run(order, from: source, to: place.target + "/", run.cancellation) {
+      observer.advanced(bytes: $0)
+    }
+    pass.sent += report.files
+    pass.bytes += report.bytes
+    pass.removed += report.removed
+  }
+}
+
+extension MigrationPlan.Place {
+  var excludedPaths: Set<FilePath> { Set(excluded.map { FilePath($0) }) }
+}
+
+extension MigrationPlan {
+  /// As long as it is missing, no server starts on a target that is incomplete.
+  static let controlFile: FilePath = "global/pg_control"
+}

@@ -1,0 +1,64 @@
+/// What a migration came to.
+public struct MigrationReport: Hashable, Sendable, Codable {
+  /// One time that everything was gone through.
+  public struct Pass: Hashable, Sendable, Codable {
+    public var number: Int
+    public var isFinal: Bool
+    public var seconds: Double
+    /// Files of the source.
+    public var files: UInt64
+    /// Those whose content was compared on both sides.
+    public var compared: UInt64
+    /// Those whose content was sent, and how much of it, in bytes.
+    public var sent: UInt64
+    public var bytes: UInt64
+    /// Removed from the target.
+    public var removed: UInt64
+
+    public init(
+      number: Int, isFinal: Bool, seconds: Double, files: UInt64, compared: UInt64, sent: UInt64,
+      bytes: UInt64, removed: UInt64
+    ) {
+      self.number = number
+      self.isFinal = isFinal
+      self.seconds = seconds
+      self.files = files
+      self.compared = compared
+      self.sent = sent
+      self.bytes = bytes
+      self.removed = removed
+    }
+  }
+
+  /// How long nobody was served, in seconds.
+  public struct Downtime: Hashable, Sendable, Codable {
+    /// As a client saw it who tried to connect every 50 ms; nil where no new server was started.
+    public var seenByClient: Double?
+    /// From the order to stop until the server was down.
+    public var stop: Double
+    public var copy: Double
+    /// From the order to start until the new server had proved itself; nil where none was started.
+    public var start: Double?
+
+    public init(seenByClient: Double?, stop: Double, copy: Double, start: Double?) {
+      self.seenByClient = seenByClient
+      self.stop = stop
+      self.copy = copy
+      self.start = start
+    }
+  }
+
+  public var plan: MigrationPlan
+  public var passes: [Pass]
+  /// Nil for a rehearsal.
+  public var downtime: Downtime?
+  /// What to do next.
+  public var next: [String]
+
+  public init(plan: MigrationPlan, passes: [Pass], downtime: Downtime?, next: [String]) {
+    self.plan = plan
+    self.passes = passes
+    self.downtime = downtime
+    self.next = next
+  }
+}

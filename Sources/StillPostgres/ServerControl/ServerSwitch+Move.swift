@@ -1,0 +1,55 @@
+import StillModel
+import StillSystem
+import SystemPackage
+
+extension ServerSwitch {
+  /// The switch of a copy of this server in another folder.
+  ///
+  /// - Parameter startCommand: what starts it, run by `/bin/sh -c`; nil for what starts this one.
+  /// - Throws: `.precondition` where only somebody else can know how it is started.
+  public func moved(to folder: FilePath, startCommand: String?) throws -> ServerSwitch {
+    if let startCommand {
+      return ServerSwitch(
+        control: .commands(stop: try stopLine(of: folder), start: startCommand),
+        dataDirectory: folder.string, environment: Environment.all, log: nil)
+    }
+    guard case .pgCtl(var told) = control else {
+      throw StillError(
+        .precondition,
+        "the server is started with \(control.startLine), which starts no copy in another folder",
+        hint: "Say what starts the new server, --start-command, or start it yourself: --no-start.")
+    }
+    guard told.startDirectory == told.dataDirectory || isSame(told) else {
+      throw StillError(
+        .precondition,
+        "the server has its configuration in \(told.startDirectory), outside its data directory",
+        hint: "Say what starts the new server, --start-command, or start it yourself: --no-start.")
+    }
+    var environment = environment
+    if environment["PGDATA"] != nil { environment["PGDATA"] = folder.string }
+    // A log within the data directory moves with it.
+    if let inner = FilePath(told.log).relative(to: FilePath(told.dataDirectory)) {
+      told.log = folder.pushing(inner).string
+    }
+    told.dataDirectory = folder.string
+    told.startDirectory = folder.string
+    return ServerSwitch(
+      control: .pgCtl(told), dataDirectory: folder.string, environment: environment,
+      log: told.log)
+  }
+
+  private func isSame(_ told: ServerControl.PgCtl) -> Bool {
+    (try? FilePath(told.startDirectory).resolved() == FilePath(told.dataDirectory).resolved())
+      ?? false
+  }
+
+  /// What stops a server in a folder that somebody else started there.
+  private func stopLine(of folder: FilePath) throws -> String {
+    let program: String
+    switch control {
+    case .pgCtl(let told): program = told.program
+    default: program = "pg_ctl"
+    }
+    return ShellWords.line([program, "stop", "-D", folder.string, "-m", "fast", "-w"])
+  }
+}

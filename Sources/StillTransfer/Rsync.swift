@@ -1,0 +1,151 @@
+import Glibc
+import StillModel
+import StillSystem
+import Synchronization
+import SystemPackage
+
+/// The rsync program of this host.
+public struct Rsync: Sendable {
+  /// Absolute.
+  public let program: FilePath
+  public let version: RsyncVersion
+
+  /// Looks the program up in PATH.
+  ///
+  /// - Throws: `.precondition` where it is missing, or older than `RsyncVersion.oldest`.
+  public static func find() throws -> Rsync {
+    let folders = (Environment.value("PATH") ?? "/usr/bin:/bin").split(separator: ":")
+    for folder in folders where folder.hasPrefix("/") {
+      let path = FilePath(String(folder)).appending("rsync")
+      guard (try? OpenFile.open(path.resolved())) != nil else { continue }
+      let errand = try Errand([path.string, "--version"], environment: environment)
+      guard errand.wait(atMost: 10) == 0, let version = RsyncVersion(output: errand.firstLine)
+      else { throw StillError(.precondition, "\(path) --version cannot be understood") }
+      return try Rsync(program: path, version: version).checked("this host")
+    }
+    throw StillError(
+      .precondition, "there is no rsync on this host", hint: "Install it: apt install rsync.")
+  }
+
+  private func checked(_ host: String) throws -> Rsync {
+    guard version >= .oldest else {
+      throw StillError(
+        .precondition, "rsync on \(host) is \(version), and \(RsyncVersion.oldest) is needed",
+        hint: "Install a newer one.")
+    }
+    return self
+  }
+
+  /// What it is run with: its messages in English, and an agent of ssh's if there is one.
+  static var environment: [String: String] {
+    Environment.all.filter {
+      ["PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "RSYNC_PASSWORD"].contains($0.key)
+    }
+    .merging(["LC_ALL": "C"]) { $1 }
+  }
+
+  /// Carries out one order.
+  ///
+  /// - Parameters:
+  ///   - source: whose content is copied; never followed from anywhere else.
+  ///   - target: a folder, `HOST:FOLDER` or `rsync://…`.
+  ///   - progress: called with every number of bytes of content that is through.
+  /// - Throws: `.copying` with what rsync said; the reason of a cancellation.
+  public func run(
+    _ order: RsyncOrder, from source: OpenFolder, to target: String, _ cancellation: Cancellation,
+    progress: (UInt64) -> Void = { _ in }
+  ) throws -> RsyncReport {
+    let words = order.words(to: target)
+    let talk = try OpenFile.pipe()
+    let list = try order.list.map { bytes in
+      let file = try OpenFile.inMemory()
+      try file.writeAll(bytes)
+      try file.rewind()
+      return file
+    }
+    let child = try Child.start(
+      program.string, words, environment: Rsync.environment,
+      input: list ?? OpenFile.open("/dev/null"), output: talk.writing, folder: source)
+    try talk.writing.close()
+    let report = try cancellation.interrupting({ child.signalGroup(SIGTERM) }) {
+      do {
+        let report = try read(talk.reading, progress)
+        try order.judge(child.wait(), report, source.path)
+        return report
+      } catch {
+        child.signalGroup(SIGTERM)
+        _ = child.wait()
+        throw error
+      }
+    }
+    return report
+  }
+
+  private func read(_ talk: OpenFile, _ progress: (UInt64) -> Void) throws -> RsyncReport {
+    var report = RsyncReport()
+    var line: [UInt8] = []
+    var through: UInt64 = 0
+    func end() {
+      if let now = report.take(String(decoding: line, as: UTF8.self)), now > through {
+        progress(now - through)
+        through = now
+      }
+      line.removeAll(keepingCapacity: true)
+    }
+    try withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
+      while true {
+        let count = try talk.readSome(into: buffer)
+        if count == 0 { break }
+        for byte in buffer[..<count] {
+          // Progress is written over itself.
+          if byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r") {
+            end()
+          } else {
+            line.append(byte)
+          }
+        }
+      }
+    }
+    end()
+    return report
+  }
+}
+
+extension RsyncOrder {
+  /// What an exit status means (rsync(1), "EXIT VALUES").
+  ///
+  /// - Throws: `.copying` unless everything is where it should be.
+  func judge(_ status: Int32, _ report: RsyncReport, _ source: FilePath) throws {
+    // 24: some files vanished before they could be transferred. A running server drops tables.
+    if status == 0 || (status == 24 && isLive) { return }
+    var failure = StillError(
+      .copying, "rsync of \(source) ended with status \(status): \(RsyncOrder.meaning(status))",
+      hint: RsyncOrder.hint(status))
+    failure.further = report.talk
+    throw failure
+  }
+
+  private static func meaning(_ status: Int32) -> String {
+    switch status {
+    case 10: "the connection broke off"
+    case 11: "a file could not be read or written"
+    case 12: "the other side did not speak its protocol"
+    case 20, 130, 143: "it was told to stop"
+    case 23: "some files were not transferred"
+    case 24: "files vanished that cannot vanish"
+    case 25: "it was not to remove so much"
+    case 30, 35: "the other side did not answer in time"
+    case 127, 255: "the other host could not be reached"
+    default: "it failed"
+    }
+  }
+
+  private static func hint(_ status: Int32) -> String {
+    switch status {
+    case 24: "Something else removes files there; nothing may while the server is down."
+    case 11, 23: "The lines below say which; often the target's disk is full."
+    case 12, 30, 35, 127, 255: "See whether the other host answers, and whether it has rsync."
+    default: "The lines below say why."
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import SystemPackage
+
+/// What rsync is told to do, as one of the few ways that are right for a PostgreSQL cluster. There is
+/// no way to say anything else: no `--size-only`, `--append` or `--update`, which take files for
+/// equal that are not; no `--inplace`, which leaves a file that is neither when it is interrupted, and
+/// writes into older backups through hard links.
+public struct RsyncOrder: Hashable, Sendable {
+  public enum Kind: Hashable, Sendable {
+    /// Everything; what is the same in size and time, to the nanosecond, is taken for equal. What the
+    /// target has and the source has not is removed.
+    case update
+    /// Everything, and nothing is taken for equal whose content was not read on both sides. Removes
+    /// like `update`.
+    case compareEverything
+    /// Only these files, by their content; paths are counted from the source. Removes nothing.
+    case compare([FilePath])
+  }
+
+  public var kind: Kind
+  /// Patterns of what is neither copied nor removed (rsync(1), "FILTER RULES").
+  public var excluded: [String]
+  /// Whether files may vanish while they are looked at: those of a running server only.
+  public var isLive: Bool
+  /// The other host's shell: a program and its arguments; empty for this host and for a daemon.
+  public var remoteShell: [String]
+  /// Whether each file is put on the disk before its name counts. Where the target can be synced as a
+  /// whole that is faster.
+  public var syncsEachFile: Bool
+  /// Bytes a second that are sent at most.
+  public var rateLimit: UInt64?
+
+  public init(
+    _ kind: Kind, excluded: [String] = [], isLive: Bool, remoteShell: [String] = [],
+    syncsEachFile: Bool = false, rateLimit: UInt64? = nil
+  ) {
+    self.kind = kind
+    self.excluded = excluded
+    self.isLive = isLive
+    self.remoteShell = remoteShell
+    self.syncsEachFile = syncsEachFile
+    self.rateLimit = rateLimit
+  }
+
+  /// The words after the program's name. The source is the working folder, so that no path of it is
+  /// ever taken for a host or an option.
+  ///
+  /// - Parameter target: a folder, `HOST:FOLDER` or `rsync://…`.
+  func words(to target: String) -> [String] {
+    // -a lacks hard links, ACLs and attributes; owners go by number, for the names of another host
+    // are others.
+    var words = ["-aHAX", "--numeric-ids"]
+    switch kind {
+    case .update: words += ["--delete", "--modify-window=-1"]
+    case .compareEverything: words += ["--delete", "--checksum"]
+    // One name after the other on stdin, each ended by a zero byte.
+    case .compare: words += ["--checksum", "--from0", "--files-from=-"]
+    }
+    words += excluded.map { "--exclude=\($0)" }
+    if syncsEachFile { words.append("--fsync") }
+    if let rateLimit { words.append("--bwlimit=\(max(1, rateLimit / 1024))") }
+    // Words are kept together by quotes; rsync takes them apart itself, without a shell (rsync(1),
+    // "--rsh").
+    if !remoteShell.isEmpty {
+      words.append("--rsh=" + remoteShell.map(RsyncOrder.quoted).joined(separator: " "))
+    }
+    // Plain numbers, one line each.
+    // One that is gone when it is its turn is no error then.
+    if isLive, case .compare = kind { words.append("--ignore-missing-args") }
+    words += ["--no-human-readable", "--info=progress2,stats2", "--outbuf=L", "--", "./", target]
+    return words
+  }
+
+  /// Within double quotes rsync knows no escapes, but a doubled quote stands for one.
+  private static func quoted(_ word: String) -> String {
+    "\"" + word.replacing("\"", with: "\"\"") + "\""
+  }
+
+  /// What rsync is to read on stdin: nil for nothing.
+  var list: [UInt8]? {
+    guard case .compare(let paths) = kind else { return nil }
+    var bytes: [UInt8] = []
+    for path in paths {
+      path.withPlatformString { pointer in
+        var next = pointer
+        while next.pointee != 0 {
+          bytes.append(UInt8(bitPattern: next.pointee))
+          next += 1
+        }
+      }
+      bytes.append(0)
+    }
+    return bytes
+  }
+}
+
+extension RsyncOrder {
+  /// A path as a pattern that matches nothing else. A backslash means something only where there is a
+  /// wildcard too (rsync(1), "PATTERN MATCHING RULES").
+  public static func literal(_ path: String) -> String {
+    guard path.contains(where: { "*?[".contains($0) }) else { return path }
+    return path.map { "*?[\\".contains($0) ? "\\\($0)" : String($0) }.joined()
+  }
+}

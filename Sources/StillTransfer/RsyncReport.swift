@@ -1,0 +1,64 @@
+/// What rsync says of its work, read line by line.
+public struct RsyncReport: Hashable, Sendable {
+  /// Files that were looked at, folders and links included.
+  public private(set) var entries: UInt64 = 0
+  /// Regular files whose content was sent.
+  public private(set) var files: UInt64 = 0
+  /// Content of those, in bytes.
+  public private(set) var bytes: UInt64 = 0
+  /// What of it really went over to the other side, in bytes.
+  public private(set) var sent: UInt64 = 0
+  /// Entries that were removed from the target.
+  public private(set) var removed: UInt64 = 0
+  /// What it had to say beside that, the last lines.
+  public private(set) var talk: [String] = []
+
+  public init() {}
+
+  /// Adds what another order came to.
+  public mutating func add(_ other: RsyncReport) {
+    entries = max(entries, other.entries)
+    files += other.files
+    bytes += other.bytes
+    sent += other.sent
+    removed += other.removed
+    talk = (talk + other.talk).suffix(RsyncReport.kept)
+  }
+
+  private static let kept = 8
+
+  /// Takes a line.
+  ///
+  /// - Returns: for a line of progress, how many bytes of content are through so far.
+  mutating func take(_ line: String) -> UInt64? {
+    // `    123456789  45%  101.11MB/s    0:00:12 (xfr#4, to-chk=5/10)`
+    let words = line.split(separator: " ")
+    if words.count >= 4, words[1].hasSuffix("%"), words[2].hasSuffix("/s") {
+      return UInt64(words[0])
+    }
+    func number(after title: String) -> UInt64? {
+      guard line.hasPrefix(title) else { return nil }
+      let text = line.dropFirst(title.count).drop { $0 == " " }.prefix { $0.isNumber }
+      return UInt64(text)
+    }
+    if let count = number(after: "Number of files:") {
+      entries = count
+    } else if let count = number(after: "Number of regular files transferred:") {
+      files = count
+    } else if let count = number(after: "Total transferred file size:") {
+      bytes = count
+    } else if let count = number(after: "Total bytes sent:") {
+      sent = count
+    } else if let count = number(after: "Number of deleted files:") {
+      removed = count
+    } else if !RsyncReport.figures.contains(where: line.hasPrefix), !words.isEmpty {
+      talk = (talk + [line]).suffix(RsyncReport.kept)
+    }
+    return nil
+  }
+
+  /// The rest of the figures, which nobody asked for.
+  private static let figures = [
+    "Number of", "Total ", "Literal data:", "Matched data:", "File list ", "sent ", "total size is",
+  ]
+}
