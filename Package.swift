@@ -109,6 +109,9 @@ let package = Package(
       name: "StillVolumesTests", dependencies: engineAndBelow + ["StillTestSupport"],
       swiftSettings: rules),
     .testTarget(
+      name: "StillTransferTests", dependencies: engineAndBelow + ["StillTestSupport"],
+      swiftSettings: rules),
+    .testTarget(
       name: "StillEngineTests", dependencies: engineAndBelow + ["StillTestSupport"],
       swiftSettings: rules),
     // These run the program itself.

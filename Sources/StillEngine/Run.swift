@@ -22,13 +22,13 @@ final class Run {
     _ body: () throws -> Result
   ) throws -> Result {
     observer.began(phase, detail)
-    TestHooks.reached("\(phase).begin")
+    TestHooks.reached("\(phase.rawValue).begin")
     let watch = Stopwatch()
     defer { phases.append(.init(name: phase.rawValue, seconds: watch.seconds)) }
     return try StillModel.phase(phase.doing, failsAs: status) {
       if !phase.isAlwaysDone { try cancellation.checkpoint() }
       let result = try body()
-      TestHooks.reached("\(phase).end")
+      TestHooks.reached("\(phase.rawValue).end")
       return result
     }
   }

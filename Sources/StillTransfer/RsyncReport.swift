@@ -31,6 +31,15 @@ public struct RsyncReport: Hashable, Sendable {
   ///
   /// - Returns: for a line of progress, how many bytes of content are through so far.
   mutating func take(_ line: String) -> UInt64? {
+    // The other process writes its complaints where the line of progress ends.
+    for start in ["rsync: ", "rsync error: "] {
+      guard let range = line.firstRange(of: start), range.lowerBound > line.startIndex else {
+        continue
+      }
+      let through = take(String(line[..<range.lowerBound]))
+      _ = take(String(line[range.lowerBound...]))
+      return through
+    }
     // `    123456789  45%  101.11MB/s    0:00:12 (xfr#4, to-chk=5/10)`
     let words = line.split(separator: " ")
     if words.count >= 4, words[1].hasSuffix("%"), words[2].hasSuffix("/s") {

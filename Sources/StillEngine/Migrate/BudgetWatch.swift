@@ -24,7 +24,7 @@ final class BudgetWatch: Sendable {
       case .rollback:
         cancellation.cancel(
           StillError(
-            .failed,
+            .copying,
             "the downtime of \(Figures.duration(seconds)) that was allowed was over before "
               + "everything was copied",
             hint: "Allow more passes, a longer --max-downtime, or --on-overrun continue."))

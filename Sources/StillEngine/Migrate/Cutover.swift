@@ -58,6 +58,8 @@ func cutOver(_ cutover: Cutover) throws -> MigrationReport.Downtime {
       try cutover.target.sync()
     }
     budget?.end()
+    // The last moment to say no.
+    try run.cancellation.checkpoint()
     let copySeconds = copy.seconds
     // Two servers of one cluster must never run: nobody but this process starts the old one now.
     try stopped.endWatch()

@@ -22,12 +22,12 @@ extension MigrationPlan {
       try request.startsServer && !request.isRehearsal
       ? server.moved(to: FilePath(target), startCommand: request.startCommand) : nil
     let (places, links) = try cluster.places(request, target: target, cancellation)
+    try requireApart(places)
     let states = try places.map {
       try TargetFolder.state(of: $0, cluster.facts.systemIdentifier)
     }
     // Of an earlier pass whatever is there is compared; a part that is missing makes no difference.
     let isResumed = states.contains { $0.holdsPass }
-    try requireApart(places)
     if !isResumed { try requireRoom(places) }
     let (finalPass, reason) = FinalPass.choose(request, cluster.layout)
     let plan = MigrationPlan(

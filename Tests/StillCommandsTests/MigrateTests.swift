@@ -1,0 +1,302 @@
+import Foundation
+import StillModel
+import StillSystem
+import StillTestSupport
+import SystemPackage
+import Testing
+
+/// Moves of a real cluster, by the program, with a load until the moment of the stop.
+@Suite struct MigrateTests {
+  @Test("Everything that was confirmed is on the new server, and the old one stays as it was")
+  func moves() throws {
+    let site = try MigrateSite()
+    let identifier = try site.cluster.sql("SELECT system_identifier FROM pg_control_system()")
+    // What was written long before the last pass is not looked at in the final one.
+    Clock.sleep(milliseconds: 6000)
+    let load = try LedgerLoad(site.cluster)
+    let outcome = try site.migrate()
+    #expect(outcome.status == 0, "\(outcome.talk)")
+    load.wait(for: 20)
+    let confirmed = load.end()
+
+    let cluster = site.cluster
+    #expect(try cluster.sql("SHOW data_directory") == site.target.string)
+    #expect(try cluster.sql("SELECT system_identifier FROM pg_control_system()") == identifier)
+    let found = try cluster.sql(
+      "SELECT string_agg(n::text, ',' ORDER BY n) FROM ledger WHERE n % 2 = 0")
+    #expect(
+      Set(confirmed.map(String.init)).isSubset(of: found.split(separator: ",").map(String.init)))
+    #expect(try cluster.sql("SELECT sum(amount) FROM ledger") == "0")
+    #expect(try cluster.sql("SELECT count(*) FROM volatile") == "3000", "no recovery emptied it")
+    #expect(
+      try cluster.sql("SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE oid > 16383")
+        == "\(site.place.path)/space")
+    #expect(try cluster.sql("SELECT to_regclass('pgstill_migration')") == "")
+    try cluster.sql("CREATE EXTENSION amcheck")
+    #expect(
+      try cluster.run(
+        "pg_amcheck", ["-h", cluster.folder.string, "-d", "postgres", "--heapallindexed"])
+        == "")
+
+    let report = try document(outcome)
+    let passes = try #require(report["passes"] as? [[String: Any]])
+    #expect(passes.count >= 3)
+    #expect(
+      passes.map { $0["isFinal"] as? Bool } == Array(repeating: false, count: passes.count - 1) + [
+        true
+      ])
+    #expect(passes[0]["compared"] as? Int == 0)
+    let files = try #require(passes.last?["files"] as? Int)
+    #expect(try #require(passes.last?["compared"] as? Int) < files)
+    let downtime = try #require(report["downtime"] as? [String: Double])
+    #expect(try #require(downtime["seenByClient"]) >= downtime["copy", default: 1e9])
+
+    // Nobody starts the old one by mistake.
+    try cluster.run("pg_ctl", ["stop", "-w", "-s", "-D", site.target.string])
+    #expect(throws: Trouble.self) { try cluster.start() }
+    let undone = try site.undo()
+    #expect(undone.status == 0, "\(undone.talk)")
+    #expect(try cluster.sql("SHOW data_directory") == cluster.dataDirectory.string)
+    #expect(try cluster.sql("SELECT sum(amount) FROM ledger") == "0")
+  }
+
+  @Test(
+    "Every byte of the new cluster's files is the old one's",
+    arguments: [[], ["--final-pass", "full"]])
+  func same(_ words: [String]) throws {
+    let site = try MigrateSite()
+    let outcome = try site.migrate(["--no-start"] + words)
+    #expect(outcome.status == 0, "\(outcome.talk)")
+    #expect(try site.postmaster(of: site.target) == nil)
+    let old = site.cluster.dataDirectory
+    func sums(_ data: FilePath, _ space: FilePath) throws -> String {
+      try Tool.demand(
+        "sh", "-c",
+        """
+        for folder in "$1" "$1/pg_wal/" "$2"; do
+          cd "$folder" && find . -path ./pg_wal -prune -o -type f ! -name 'pgstill.*' ! -name 'postmaster.opts' \
+            ! -name pg_control.moved ! -name pg_control -print0 | sort -z | xargs -0 sha256sum
+          find . -printf '%P %m %u %y\\n' | grep -v -e pgstill -e opts -e pg_control -e '^pg_wal' | sort
+        done
+        """, "sh", data.string, space.string)
+    }
+    #expect(
+      try sums(site.target, site.place.path.appending("space")) == sums(old, site.tablespace))
+    #expect(
+      try Tool.demand("cat", "\(site.target)/global/pg_control")
+        == Tool.demand("cat", "\(old)/global/pg_control.moved"))
+    #expect(try site.undo().status == 0)
+  }
+
+  @Test("A plan changes nothing")
+  func dryRun() throws {
+    let site = try MigrateSite()
+    let outcome = try site.migrate(["--dry-run"])
+    #expect(outcome.status == 0, "\(outcome.talk)")
+    #expect(try document(outcome)["finalPass"] as? String == "changed")
+    #expect(!FileManager.default.fileExists(atPath: site.target.string))
+    try site.expectBack()
+  }
+
+  @Test("A rehearsal lets the server run, and the next run goes on from what it has copied")
+  func rehearsal() throws {
+    let site = try MigrateSite()
+    let before = try site.postmaster(of: site.cluster.dataDirectory)
+    let rehearsed = try site.migrate(["--keep-source-running"])
+    #expect(rehearsed.status == 0, "\(rehearsed.talk)")
+    #expect(try site.postmaster(of: site.cluster.dataDirectory) == before)
+    try site.expectBack()
+
+    // One byte of a file, its size and time as they were: nothing that is there is trusted.
+    let path = try site.cluster.sql("SELECT pg_relation_filepath('here')")
+    try Tool.demand(
+      "sh", "-c",
+      """
+      touch -r "$1" "$2" && printf Z | dd of="$1" bs=1 seek=70000 conv=notrunc 2>&1 && touch -r "$2" "$1"
+      """, "sh", "\(site.target)/\(path)", site.place.path.appending("stamp").string)
+    let outcome = try site.migrate()
+    #expect(outcome.status == 0, "\(outcome.talk)")
+    let passes = try #require(document(outcome)["passes"] as? [[String: Any]])
+    #expect(passes[0]["compared"] as? Int == passes[0]["files"] as? Int)
+    #expect(try site.cluster.sql("SHOW data_directory") == site.target.string)
+    try site.cluster.run("pg_ctl", ["stop", "-w", "-s", "-D", site.target.string])
+    let sums = try site.cluster.run("pg_checksums", ["--check", "-D", site.target.string])
+    #expect(sums.contains("Bad checksums:  0"))
+  }
+
+  // MARK: Back, whatever fails
+
+  @Test("A new server that does not start: the old one is up again")
+  func startFails() throws {
+    let site = try MigrateSite()
+    let load = try LedgerLoad(site.cluster)
+    let outcome = try site.migrate(["--start-command", "false"])
+    let failure = try site.failure(outcome, 12)
+    #expect(failure.message.contains("could not be started"))
+    #expect(failure.further.contains { $0.hasPrefix("the server runs again; it was down for ") })
+    try site.expectBack()
+    load.wait(for: 20)
+    let confirmed = load.end()
+    #expect(
+      try site.cluster.sql("SELECT count(*) FROM ledger WHERE n % 2 = 0") >= "\(confirmed.count)")
+    #expect(try site.cluster.sql("SELECT sum(amount) FROM ledger") == "0")
+  }
+
+  @Test("A server of another cluster in the new place is found out, and the old one is up again")
+  func wrongServer() throws {
+    let site = try MigrateSite()
+    let other = try ThrowAwayCluster(isStarted: false)
+    let command = """
+      rm -rf \(site.target)/* && cp -a \(other.dataDirectory)/. \(site.target)/ && \
+      \(other.programs)/pg_ctl start -w -s -D \(site.target) -l \(site.place.path)/log \
+      -o "-k \(site.cluster.folder)"
+      """
+    let outcome = try site.migrate(["--start-command", command])
+    let failure = try site.failure(outcome, 12)
+    #expect(failure.message.contains("serves another cluster"), "\(failure)")
+    try site.waitUntilUp()
+    #expect(try site.cluster.sql("SELECT count(*) FROM here") == "20000")
+    #expect(try site.postmaster(of: site.target) == nil)
+  }
+
+  @Test("A downtime that is over: the old server is up again, and the next run goes on")
+  func overrun() throws {
+    let site = try MigrateSite()
+    let pause = ["PGSTILL_TEST_PAUSE_AT": "finalPass.begin", "PGSTILL_TEST_PAUSE_MS": "1500"]
+    let outcome = try site.migrate(["--max-downtime", "1"], environment: pause)
+    let failure = try site.failure(outcome, 14)
+    #expect(failure.message.contains("that was allowed was over"))
+    try site.expectBack()
+    let again = try site.migrate(
+      ["--max-downtime", "1", "--on-overrun", "continue"], environment: pause)
+    #expect(again.status == 0, "\(again.talk)")
+    #expect(again.talk.contains("going on, as asked"))
+    #expect(try site.cluster.sql("SHOW data_directory") == site.target.string)
+  }
+
+  @Test("A full disk in the final pass: the old server is up again")
+  func fullDisk() throws {
+    let site = try MigrateSite()
+    // Comes between the passes and the stop: the new table is copied with the server down.
+    let small = site.place.path.appending("small")
+    let script = """
+      mkdir "$1" && mount -t tmpfs -o size=64m,uid=$(id -u \(site.cluster.owner)) tmpfs "$1" && shift && exec "$@"
+      """
+    let fill = """
+      \(site.cluster.programs)/pg_ctl stop -D \(site.cluster.dataDirectory) -m fast -w -s && \
+      dd if=/dev/zero of=\(site.cluster.dataDirectory)/base/filler bs=1M count=80 status=none
+      """
+    let outcome = try PgstillProgram.run(
+      [
+        "migrate", "--pgdata", site.cluster.dataDirectory.string, "--to", "\(small)/new",
+        "--tablespace-mapping", "\(site.tablespace)=\(small)/space", "--json", "--stop-command",
+        fill, "--restart-command",
+        "\(site.cluster.programs)/pg_ctl start -w -s -D \(site.cluster.dataDirectory) -l \(site.cluster.log)",
+        "--no-start",
+      ], prefix: ["unshare", "--mount", "sh", "-c", script, "sh", small.string])
+    let failure = try site.failure(outcome, 14)
+    #expect(failure.further.contains { $0.contains("No space left on device") }, "\(failure)")
+    try site.expectBack()
+  }
+
+  @Test(
+    "Told to end, pgstill starts the old server first",
+    arguments: ["pass.end", "stop.end", "finalPass.begin", "finalPass.end"])
+  func terminated(_ step: String) throws {
+    let site = try MigrateSite()
+    let outcome = try site.ended(at: step, by: SIGTERM)
+    _ = try site.failure(outcome, 143)
+    try site.expectBack()
+  }
+
+  @Test(
+    "Killed before everything is copied, pgstill leaves somebody who starts the old server",
+    arguments: ["pass.end", "stop.end", "finalPass.begin"])
+  func killed(_ step: String) throws {
+    let site = try MigrateSite()
+    #expect(try site.ended(at: step, by: SIGKILL).status == 137)
+    try site.waitUntilUp()
+    #expect(try site.cluster.sql("SHOW data_directory") == site.cluster.dataDirectory.string)
+    // The note of the killed run is in nobody's way.
+    let outcome = try site.migrate()
+    #expect(outcome.status == 0, "\(outcome.talk)")
+    #expect(try site.cluster.sql("SHOW data_directory") == site.target.string)
+  }
+
+  @Test("Killed when a new server may be about to start, one command brings the old one back")
+  func killedLate() throws {
+    let site = try MigrateSite()
+    let outcome = try site.ended(at: "moved", by: SIGKILL)
+    #expect(outcome.status == 137)
+    #expect(try site.postmaster(of: site.cluster.dataDirectory) == nil)
+    let line = try #require(
+      outcome.talk.split(separator: "\n").first { $0.contains("this brings the old server back: ") }
+    )
+    #expect(line.hasSuffix("pgstill migrate --undo --pgdata \(site.cluster.dataDirectory)"))
+    let undone = try site.undo()
+    #expect(undone.status == 0, "\(undone.talk)")
+    try site.waitUntilUp()
+    #expect(try site.cluster.sql("SHOW data_directory") == site.cluster.dataDirectory.string)
+    #expect(try site.cluster.sql("SELECT count(*) FROM here") == "20000")
+  }
+
+  // MARK: Refused before anything changes
+
+  @Test("What cannot be done is refused, with the server running on")
+  func refusals() throws {
+    let site = try MigrateSite()
+    let data = site.cluster.dataDirectory
+    let before = try site.postmaster(of: data)
+    func refusal(_ status: Int32, _ words: [String]) throws -> String {
+      let outcome = try PgstillProgram.run(
+        ["migrate", "--pgdata", data.string, "--json"] + words)
+      return try site.failure(outcome, status).message
+    }
+    let mapping = ["--tablespace-mapping", "\(site.tablespace)=\(site.place.path)/space"]
+    #expect(
+      try refusal(11, ["--to", site.target.string]).contains("are not apart"),
+      "the tablespace stays where it is")
+    #expect(try refusal(11, ["--to", "\(data)/inner"] + mapping).contains("are not apart"))
+    #expect(
+      try refusal(
+        64, ["--to", site.target.string, "--wal-dir", "\(site.place.path)/space"] + mapping
+      )
+      .contains("are not apart"))
+    #expect(
+      try refusal(64, ["--to", site.target.string, "--tablespace-mapping", "/none=/x"])
+        .contains("no tablespace at /none"))
+    let filled = try site.place.folder("filled")
+    try Tool.demand("touch", "\(filled)/file")
+    #expect(
+      try refusal(11, ["--to", filled.string] + mapping).contains("is not empty: it holds file"))
+    #expect(try site.postmaster(of: data) == before)
+    #expect(!FileManager.default.fileExists(atPath: site.target.string))
+  }
+}
+
+extension MigrateSite {
+  /// Runs a migration and signals it where it rests at a step.
+  fileprivate func ended(at step: String, by signal: Int32) throws -> Tool.Outcome {
+    let marks = place.path.appending("marks")
+    try Tool.demand("install", "-m", "666", "/dev/null", marks.string)
+    let signaller = try WorkerThread {
+      for _ in 0..<3000 {
+        let text = (try? OpenFile.open(marks).readAll()) ?? []
+        let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")
+        if let line = lines.first(where: { $0.hasSuffix("coordinator \(step)") }),
+          let process = line.split(separator: " ").first.flatMap({ pid_t($0) })
+        {
+          kill(process, signal)
+          return
+        }
+        Clock.sleep(milliseconds: 20)
+      }
+    }
+    defer { signaller.join() }
+    return try migrate(
+      environment: [
+        "PGSTILL_TEST_MARKS": marks.string, "PGSTILL_TEST_PAUSE_AT": step,
+        "PGSTILL_TEST_PAUSE_MS": "1500",
+      ])
+  }
+}

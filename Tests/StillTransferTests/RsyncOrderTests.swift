@@ -1,0 +1,161 @@
+import StillModel
+import StillSystem
+import StillTestSupport
+import SystemPackage
+import Testing
+
+@testable import StillTransfer
+
+/// The rules of what rsync may be told for a cluster (rsync(1)), as it is told.
+@Suite struct RsyncOrderTests {
+  private static let kinds: [RsyncOrder.Kind] = [
+    .update, .compareEverything, .compare(["base/1/1259"]),
+  ]
+
+  @Test(arguments: kinds, [true, false]) func whatEveryOrderHasAndHasNot(
+    _ kind: RsyncOrder.Kind, _ isLive: Bool
+  ) {
+    let order = RsyncOrder(
+      kind, excluded: ["/a b"], isLive: isLive, remoteShell: ["ssh", "-p", "22"],
+      syncsEachFile: true, rateLimit: 50 << 20)
+    let words = order.words(to: "target")
+    #expect(words.prefix(2) == ["-aHAX", "--numeric-ids"])
+    #expect(words.suffix(3) == ["--", "./", "target"])
+    #expect(words.contains("--exclude=/a b"))
+    #expect(words.contains("--fsync"))
+    #expect(words.contains("--bwlimit=51200"))
+    #expect(words.contains("--rsh=\"ssh\" \"-p\" \"22\""))
+    let forbidden = ["--inplace", "--size-only", "--append", "--update", "--ignore-existing"]
+    #expect(!words.contains { word in forbidden.contains(where: word.hasPrefix) })
+  }
+
+  @Test func onlyWhatSeesEverythingRemoves() {
+    func words(_ kind: RsyncOrder.Kind) -> [String] {
+      RsyncOrder(kind, isLive: false).words(to: "t")
+    }
+    #expect(words(.update).contains("--delete"))
+    #expect(words(.update).contains("--modify-window=-1"), "times to the nanosecond")
+    #expect(words(.compareEverything).contains("--delete"))
+    #expect(words(.compareEverything).contains("--checksum"))
+    let some = words(.compare(["a"]))
+    #expect(some.contains("--checksum") && some.contains("--files-from=-"))
+    #expect(!some.contains("--delete"))
+  }
+
+  @Test(arguments: [
+    (0, true, true), (0, false, true), (24, true, true), (24, false, false), (23, true, false),
+    (23, false, false), (25, true, false), (12, true, false), (30, true, false), (1, true, false),
+    (255, true, false), (137, true, false),
+  ])
+  func onlyVanishedFilesOfALiveClusterAreForgiven(
+    _ status: Int32, _ isLive: Bool, _ isGood: Bool
+  ) throws {
+    let order = RsyncOrder(.update, isLive: isLive)
+    if isGood {
+      try order.judge(status, RsyncReport(), "/data")
+    } else {
+      let failure = #expect(throws: StillError.self) {
+        try order.judge(status, RsyncReport(), "/data")
+      }
+      #expect(failure?.status == .copying)
+      #expect(failure?.message.contains("ended with status \(status)") == true)
+    }
+  }
+
+  @Test(arguments: [
+    ("rsync  version 3.2.7  protocol version 31\n", "3.2.7", true),
+    ("rsync  version v3.4.0pre1  protocol version 32", "3.4.0", true),
+    ("rsync  version 3.2.3  protocol version 31", "3.2.3", false),
+    ("rsync  version 3.10.0  protocol version 31", "3.10.0", true),
+    ("openrsync: protocol version 29", "", false), ("", "", false),
+  ])
+  func versions(_ output: String, _ text: String, _ isGood: Bool) {
+    let version = RsyncVersion(output: output)
+    #expect((version?.description ?? "") == text)
+    #expect(version.map { $0 >= .oldest } ?? false == isGood)
+  }
+
+  @Test func whatRsyncSays() {
+    var report = RsyncReport()
+    #expect(report.take("        32,768   0%    0.00kB/s    0:00:00") == nil)
+    #expect(
+      report.take("     123456789  45%  101.11MB/s    0:00:12 (xfr#4, to-chk=5/10)") == 123_456_789)
+    #expect(
+      report.take(
+        "  99  1%  1.0kB/s  0:00:00rsync: [receiver] write failed: No space left on device (28)")
+        == 99)
+    #expect(report.talk == ["rsync: [receiver] write failed: No space left on device (28)"])
+    for line in [
+      "Number of files: 1234 (reg: 1200, dir: 34)", "Number of regular files transferred: 12",
+      "Total transferred file size: 4096 bytes", "Total bytes sent: 5000",
+      "Number of deleted files: 3 (reg: 3)", "Total file size: 99999 bytes", "",
+      "sent 5,000 bytes  received 35 bytes",
+    ] { #expect(report.take(line) == nil) }
+    #expect(report.entries == 1234)
+    #expect(report.files == 12)
+    #expect(report.bytes == 4096)
+    #expect(report.sent == 5000)
+    #expect(report.removed == 3)
+    #expect(report.talk.count == 1)
+  }
+
+  /// Names that a shell, rsync's patterns or its options would take for something else.
+  @Test func strangeNamesAreNamesOnly() throws {
+    let place = try TestFolder(on: .memory)
+    let folder = try OpenFolder.open(place.path)
+    try folder.makeFolder("source", permissions: 0o700)
+    let source = try folder.folder("source")
+    let names = [
+      "-rf", "--delete", "host:file", "a b", "$(touch x)", "`x`", "*", "[a]", "a\\b", "new\nline",
+      "#hash", ";semi", "'", "\"",
+    ]
+    for name in names {
+      let file = try source.file(FilePath(name), .create(permissions: 0o600))
+      try file.writeAll(Array(name.utf8))
+      try file.close()
+    }
+    let raw = FilePath(bytes: [0xFF, 0xFE])
+    try source.file(raw, .create(permissions: 0o600)).close()
+    try folder.makeFolder("left out: *", permissions: 0o700)
+    try source.makeFolder("kept*", permissions: 0o700)
+    try source.makeFolder("kept too", permissions: 0o700)
+    let target = place.path.appending("tar get")
+    let rsync = try Rsync.find()
+    let excluded = ["[a]", "a\\b", "*"].map { "/" + RsyncOrder.literal($0) }
+    _ = try rsync.run(
+      RsyncOrder(.update, excluded: excluded, isLive: false), from: source,
+      to: target.string + "/", Cancellation())
+    let copied = try OpenFolder.open(target)
+    let expected = try source.names().filter { !["[a]", "a\\b", "*"].contains($0.string) }
+    #expect(try copied.names() == expected)
+    let report = try rsync.run(
+      RsyncOrder(.compare(["[a]", "-rf", raw, "new\nline"]), isLive: false), from: source,
+      to: target.string + "/", Cancellation())
+    #expect(report.files == 1)
+    #expect(
+      try copied.names()
+        == (expected + ["[a]"]).sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) })
+  }
+
+  @Test func aCancellationEndsIt() throws {
+    let place = try TestFolder(on: .memory)
+    let source = try OpenFolder.open(place.path)
+    try source.makeFolder("source", permissions: 0o700)
+    let inner = try source.folder("source")
+    try inner.file("large", .create(permissions: 0o600)).writeAll(
+      [UInt8](repeating: 1, count: 8 << 20))
+    let cancellation = Cancellation()
+    let reason = StillError(.overflow, "it overflowed")
+    let thread = try WorkerThread {
+      Clock.sleep(milliseconds: 300)
+      cancellation.cancel(reason)
+    }
+    defer { thread.join() }
+    // At this rate it would take a minute.
+    #expect(throws: reason) {
+      _ = try Rsync.find().run(
+        RsyncOrder(.update, isLive: true, rateLimit: 128 << 10), from: inner,
+        to: place.path.appending("target").string + "/", cancellation)
+    }
+  }
+}
