@@ -33,14 +33,15 @@ import Testing
         ], links: [], control: .commands(stop: "true", start: "true"), stopLimit: 1,
         start: .leave, finalPass: .changed, finalPassReason: "", mostPasses: 2,
         mostDowntime: nil, onOverrun: .rollback, isResumed: false, isRehearsal: false, advice: [])
-      transfers = Transfers(plan, try Rsync.find(), rateLimit: nil, Run(Recorder()))
+      transfers = Transfers(
+        plan, try Rsync.find(), rateLimit: nil, margin: 500_000_000, Run(Recorder()))
     }
 
     func change(_ script: String) throws {
       try Tool.demand("sh", "-c", "cd \(source) && \(script)")
     }
 
-    func letGrowOld() { Clock.sleep(milliseconds: UInt32(FileSurvey.margin / 1_000_000) + 1000) }
+    func letGrowOld() { Clock.sleep(milliseconds: 600) }
 
     func expectSame(at location: SourceLocation = #_sourceLocation) throws {
       let difference = try Tool.run(["diff", "-r", source.string, target.string])

@@ -20,17 +20,20 @@ struct FileSurvey {
   private(set) var bytes: UInt64 = 0
   /// Files that can have changed since the earlier look, counted from the root; empty without one.
   private(set) var changed: [FilePath] = []
+  private let margin: Int64
   private var folders: [FilePath: UInt64] = [:]
 
   /// - Parameters:
   ///   - excluded: paths that are passed by, counted from the root.
   ///   - earlier: of the same folder; nil for the first time.
+  ///   - margin: in nanoseconds.
   ///   - isLive: names may vanish under the look.
   init(
     _ root: OpenFolder, excluding excluded: Set<FilePath>, since earlier: FileSurvey? = nil,
-    isLive: Bool, _ cancellation: Cancellation
+    margin: Int64 = FileSurvey.margin, isLive: Bool, _ cancellation: Cancellation
   ) throws {
     moment = Clock.wall()
+    self.margin = margin
     try look(
       at: root, FilePath(""), excluded, earlier, isMoved: false, isLive: isLive, cancellation)
   }
@@ -62,7 +65,7 @@ struct FileSurvey {
       case .file:
         files += 1
         bytes += metadata.size
-        if let earlier, isMoved || metadata.changed >= earlier.moment - FileSurvey.margin {
+        if let earlier, isMoved || metadata.changed >= earlier.moment - margin {
           changed.append(inner)
         }
       case .link, .other: break

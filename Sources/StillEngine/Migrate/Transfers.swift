@@ -13,11 +13,16 @@ final class Transfers {
   private let plan: MigrationPlan
   private let rsync: Rsync
   private let rateLimit: UInt64?
+  private let margin: Int64
   private let run: Run
   private var surveys: [String: FileSurvey] = [:]
   private(set) var passes: [MigrationReport.Pass] = []
 
-  init(_ plan: MigrationPlan, _ rsync: Rsync, rateLimit: UInt64?, _ run: Run) {
+  init(
+    _ plan: MigrationPlan, _ rsync: Rsync, rateLimit: UInt64?,
+    margin: Int64 = FileSurvey.margin, _ run: Run
+  ) {
+    self.margin = margin
     self.plan = plan
     self.rsync = rsync
     self.rateLimit = rateLimit
@@ -40,8 +45,8 @@ final class Transfers {
     for place in plan.places {
       let source = try OpenFolder.open(FilePath(place.source))
       let survey = try FileSurvey(
-        source, excluding: place.excludedPaths, since: surveys[place.source], isLive: isLive,
-        run.cancellation)
+        source, excluding: place.excludedPaths, since: surveys[place.source], margin: margin,
+        isLive: isLive, run.cancellation)
       looks.append((place, source, survey))
     }
     let bytes = looks.reduce(0) { $0 + $1.survey.bytes }
