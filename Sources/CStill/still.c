@@ -24,7 +24,7 @@ int still_openat(int folder, const char *name, int flags, mode_t mode) {
 int still_open_direct(const char *path) { return open(path, O_WRONLY | O_DIRECT | O_CLOEXEC); }
 
 pid_t still_spawn(const char *path, char *const argv[], char *const environment[], int input,
-                  int output, int socket, int own_session, int folder) {
+                  int output, int errors, int socket, int own_session, int folder) {
   int failure[2];
   if (pipe2(failure, O_CLOEXEC) != 0) return -1;
   sigset_t all, before;
@@ -40,6 +40,7 @@ pid_t still_spawn(const char *path, char *const argv[], char *const environment[
     int kept = socket < 0 ? -1 : fcntl(socket, F_DUPFD, 10);
     int fed = input < 0 ? -1 : fcntl(input, F_DUPFD, 10);
     int told = output < 0 ? -1 : fcntl(output, F_DUPFD, 10);
+    int blamed = errors < 0 ? -1 : fcntl(errors, F_DUPFD, 10);
     int pipe_end = fcntl(failure[1], F_DUPFD, 10);
     int reason = 0;
     if (folder >= 0 && fchdir(folder) != 0) reason = errno;
@@ -47,7 +48,8 @@ pid_t still_spawn(const char *path, char *const argv[], char *const environment[
     if (reason != 0) {
     } else if ((socket >= 0 && (kept < 0 || dup3(kept, 3, 0) < 0)) ||
         (input >= 0 && (fed < 0 || dup2(fed, 0) < 0)) ||
-        (output >= 0 && (told < 0 || dup2(told, 1) < 0 || dup2(told, 2) < 0)) || pipe_end < 0 ||
+        (output >= 0 && (told < 0 || dup2(told, 1) < 0)) ||
+        (errors >= 0 && (blamed < 0 || dup2(blamed, 2) < 0)) || pipe_end < 0 ||
         dup3(pipe_end, 4, O_CLOEXEC) < 0)
       reason = errno;
     if (reason == 0) {

@@ -3,17 +3,21 @@ import StillEngine
 import StillModel
 import StillPostgres
 import StillSystem
+import StillTransfer
 import SystemPackage
 
 struct MigrateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "migrate",
-    abstract: "Move a running cluster to other disks, with seconds of downtime.",
+    abstract: "Move a running cluster to other disks or another host, with seconds of downtime.",
     discussion: "discover, plan, pass, pass, stop, final pass, start")
 
   @OptionGroup var cluster: DataDirectoryOptions
 
-  @Option(help: ArgumentHelp("The new data directory; missing or empty.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp(
+      "The new data directory, missing or empty: DIR, or [USER@]HOST:DIR by ssh.",
+      valueName: "target"))
   var to: String?
 
   @Option(
@@ -57,6 +61,24 @@ struct MigrateCommand: ParsableCommand {
 
   @Flag(help: "Leave the new server to be started by somebody else.")
   var noStart = false
+
+  @Option(
+    help: ArgumentHelp(
+      "ssh with options, for a target on another host. Words are parted by blanks.",
+      valueName: "command"))
+  var ssh = RemoteShell.standardWords.joined(separator: " ")
+
+  @Option(
+    help: ArgumentHelp(
+      "Where the new server is found on another host, as libpq wants it: \"host=db2 port=5433\".",
+      valueName: "connection"))
+  var targetConnection: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Where PostgreSQL's programs are on another host (default: where they are here).",
+      valueName: "dir"))
+  var targetPrograms: String?
 
   @Flag(help: "A rehearsal: make the passes, and let the old server run. Nothing moves.")
   var keepSourceRunning = false
@@ -155,6 +177,9 @@ struct MigrateCommand: ParsableCommand {
     request.onOverrun = onOverrun
     request.startsServer = !noStart
     request.startCommand = startCommand
+    request.remoteShell = ssh.split(separator: " ").map(String.init)
+    request.connection = targetConnection
+    request.programs = targetPrograms.map { FilePath($0) }
     request.isRehearsal = keepSourceRunning
     request.stopTimeout = stopTimeout
     request.rateLimit = rateLimit?.bytes

@@ -30,8 +30,8 @@ struct MigrationPlanDocument: Displayable {
       text += "downtime: \(Figures.duration(seconds)) at most, then \(plan.onOverrun.rawValue)\n"
     }
     text += "stop with: \(plan.control.stopLine(within: plan.stopLimit))\n"
-    if case .by(let control) = plan.start {
-      text += "start with: \(control.startLine)\n"
+    if let line = plan.startLine {
+      text += "start with: \(line)\n"
     } else {
       text += "the new server is started by somebody else\n"
     }

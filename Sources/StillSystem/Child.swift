@@ -12,12 +12,14 @@ public struct Child: Sendable {
   /// - Parameters:
   ///   - input: its stdin, where that is not to be ours.
   ///   - output: its stdout and stderr, where these are not to be ours.
+  ///   - errors: its stderr, where that is to be another one.
   ///   - socket: its descriptor 3, if it is to have one.
   ///   - folder: its working folder, where that is not to be ours.
   ///   - hasOwnSession: true for one that outlives the terminal.
   public static func start(
     _ program: String, _ arguments: [String], environment: [String: String],
-    input: OpenFile? = nil, output: OpenFile? = nil, socket: Int32? = nil,
+    input: OpenFile? = nil, output: OpenFile? = nil, errors: OpenFile? = nil,
+    socket: Int32? = nil,
     folder: OpenFolder? = nil, hasOwnSession: Bool = false
   ) throws -> Child {
     var argv: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) }
@@ -26,7 +28,8 @@ public struct Child: Sendable {
     variables.append(nil)
     defer { for pointer in argv + variables { free(pointer) } }
     let process = still_spawn(
-      program, argv, variables, input?.descriptor ?? -1, output?.descriptor ?? -1, socket ?? -1,
+      program, argv, variables, input?.descriptor ?? -1, output?.descriptor ?? -1,
+      (errors ?? output)?.descriptor ?? -1, socket ?? -1,
       hasOwnSession ? 1 : 0, folder?.descriptor ?? -1)
     let code = errno
     guard process > 0 else { throw StillError.system("start", program, code) }

@@ -14,26 +14,45 @@ public struct Rsync: Sendable {
   ///
   /// - Throws: `.precondition` where it is missing, or older than `RsyncVersion.oldest`.
   public static func find() throws -> Rsync {
-    let folders = (Environment.value("PATH") ?? "/usr/bin:/bin").split(separator: ":")
-    for folder in folders where folder.hasPrefix("/") {
-      let path = FilePath(String(folder)).appending("rsync")
-      guard (try? OpenFile.open(path.resolved())) != nil else { continue }
-      let errand = try Errand([path.string, "--version"], environment: environment)
-      guard errand.wait(atMost: 10) == 0, let version = RsyncVersion(output: errand.firstLine)
-      else { throw StillError(.precondition, "\(path) --version cannot be understood") }
-      return try Rsync(program: path, version: version).checked("this host")
-    }
-    throw StillError(
-      .precondition, "there is no rsync on this host", hint: "Install it: apt install rsync.")
+    let path = try path(of: "rsync")
+    let errand = try Errand([path, "--version"], environment: environment)
+    errand.wait(atMost: 10)
+    return Rsync(
+      program: FilePath(path), version: try requireVersion(errand.firstLine, "this host"))
   }
 
-  private func checked(_ host: String) throws -> Rsync {
+  /// Looks a program up in PATH. - Returns: its absolute path.
+  static func path(of program: String) throws -> String {
+    if program.hasPrefix("/") { return program }
+    let folders = (Environment.value("PATH") ?? "/usr/bin:/bin").split(separator: ":")
+    for folder in folders where folder.hasPrefix("/") {
+      let path = FilePath(String(folder)).appending(program)
+      if (try? OpenFile.open(path.resolved())) != nil { return path.string }
+    }
+    throw StillError(
+      .precondition, "there is no \(program) on this host",
+      hint: "Install it: apt install \(program).")
+  }
+
+  /// Looks for rsync on another host.
+  ///
+  /// - Throws: as `find`.
+  public static func requireVersion(on shell: RemoteShell) throws {
+    let answer = try shell.run("exec rsync --version")
+    _ = try requireVersion(answer.text, shell.host)
+  }
+
+  private static func requireVersion(_ output: String, _ host: String) throws -> RsyncVersion {
+    guard let version = RsyncVersion(output: output) else {
+      throw StillError(
+        .precondition, "there is no rsync on \(host)", hint: "Install it: apt install rsync.")
+    }
     guard version >= .oldest else {
       throw StillError(
         .precondition, "rsync on \(host) is \(version), and \(RsyncVersion.oldest) is needed",
         hint: "Install a newer one.")
     }
-    return self
+    return version
   }
 
   /// What it is run with: its messages in English, and an agent of ssh's if there is one.

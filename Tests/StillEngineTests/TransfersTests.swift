@@ -31,10 +31,11 @@ import Testing
             kind: .data, source: source.string, target: target.string, size: 0, files: 0,
             excluded: [])
         ], links: [], control: .commands(stop: "true", start: "true"), stopLimit: 1,
-        start: .leave, finalPass: .changed, finalPassReason: "", mostPasses: 2,
+        startLine: nil, finalPass: .changed, finalPassReason: "", mostPasses: 2,
         mostDowntime: nil, onOverrun: .rollback, isResumed: false, isRehearsal: false, advice: [])
       transfers = Transfers(
-        plan, try Rsync.find(), rateLimit: nil, margin: 500_000_000, Run(Recorder()))
+        plan, try Rsync.find(), to: LocalFiles(), rateLimit: nil, margin: 500_000_000,
+        Run(Recorder()))
     }
 
     func change(_ script: String) throws {

@@ -13,7 +13,7 @@ int still_openat(int folder, const char *name, int flags, mode_t mode);
 int still_open_direct(const char *path);
 
 /// Starts `path` with `argv` and `environment` (both closed by NULL): standard streams inherited,
-/// but for stdin where `input` is not -1, and stdout and stderr where `output` is not -1; `socket`,
+/// but for stdin where `input` is not -1, and stdout and stderr where `output` and `errors` are not -1; `socket`,
 /// where it is not -1, passed on as descriptor 3; every other descriptor closed, signal mask and
 /// dispositions as a fresh process has them, in a process group of its own, so that a Ctrl-C at the
 /// terminal reaches the coordinator only, which then ends the child in order; with `own_session` in
@@ -21,7 +21,7 @@ int still_open_direct(const char *path);
 /// -1.
 /// Returns the process id, or -1 with errno.
 pid_t still_spawn(const char *path, char *const argv[], char *const environment[], int input,
-                  int output, int socket, int own_session, int folder);
+                  int output, int errors, int socket, int own_session, int folder);
 
 /// A new file in memory that has no name (memfd_create(2)).
 int still_memory_file(const char *name);

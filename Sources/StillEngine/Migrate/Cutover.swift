@@ -9,9 +9,9 @@ struct Cutover {
   let cluster: LiveCluster
   let server: ServerSwitch
   /// Nil where somebody else starts the new server.
-  let newServer: ServerSwitch?
+  let newServer: (any NewServer)?
   let units: (any ServiceUnits)?
-  let target: TargetFolder
+  let target: TargetPlaces
   let transfers: Transfers
   let program: FilePath
   let run: Run
@@ -33,7 +33,7 @@ func cutOver(_ cutover: Cutover) throws -> MigrationReport.Downtime {
   if !cluster.facts.isStandby { try cluster.session.leaveWord(cutover.word) }
   // What the stop would have to write.
   try cluster.checkpoint(run.cancellation)
-  let client = try DowntimeWatch(cluster.target)
+  let client = try DowntimeWatch(cluster.target, cutover.newServer?.connection)
   defer { _ = client.end() }
   let budget = try plan.mostDowntime.map {
     try BudgetWatch($0, plan.onOverrun, run)
@@ -43,6 +43,7 @@ func cutOver(_ cutover: Cutover) throws -> MigrationReport.Downtime {
     cluster, cutover.server, within: plan.stopLimit, program: cutover.program,
     units: cutover.units, run)
   var marker: SourceMarker?
+  var hasBegun = false
   do {
     var left = try SourceMarker.leave(in: folder, plan)
     marker = left
@@ -68,8 +69,9 @@ func cutOver(_ cutover: Cutover) throws -> MigrationReport.Downtime {
     TestHooks.reached("moved")
     let start = try cutover.newServer.map { server in
       let watch = Stopwatch()
-      try run.phase(.start, server.control.startLine, failsAs: .postgres) {
-        try startAndProve(server, cutover)
+      try run.phase(.start, server.startLine, failsAs: .postgres) {
+        hasBegun = true
+        try server.start(run.observer) { try cutover.prove($0) }
       }
       return watch.seconds
     }
@@ -77,42 +79,33 @@ func cutOver(_ cutover: Cutover) throws -> MigrationReport.Downtime {
       seenByClient: start == nil ? nil : client.end(), stop: stopped.stopSeconds,
       copy: copySeconds, start: start)
   } catch {
-    throw rollBack(cutover, stopped, &marker, after: error)
+    throw rollBack(cutover, stopped, &marker, hasBegun ? cutover.newServer : nil, after: error)
   }
 }
 
-private func startAndProve(_ server: ServerSwitch, _ cutover: Cutover) throws {
-  let cluster = cutover.cluster
-  let directory = try DataDirectory.open(FilePath(server.dataDirectory))
-  let session = try server.ensureUp(
-    units: nil, notice: cutover.run.observer.noticed
-  ) { postmaster in
-    let session = try Session.open(ConnectionTarget(postmaster: postmaster))
-    try session.requireServing(directory)
+extension Cutover {
+  /// - Throws: `.precondition` where it is another cluster that is served.
+  fileprivate func prove(_ session: Session) throws {
     guard try session.isInRecovery() == cluster.facts.isStandby else {
       throw StillError(.postgres, "it is still recovering")
     }
-    return session
-  }.proof
-  guard try session.facts().systemIdentifier == cluster.facts.systemIdentifier else {
-    throw StillError(.postgres, "the new server has another system identifier")
+    guard try session.facts().systemIdentifier == cluster.facts.systemIdentifier else {
+      throw StillError(.precondition, "the new server serves another cluster")
+    }
+    guard !cluster.facts.isStandby else { return }
+    try session.requireWord(word)
+    try session.forgetWord()
   }
-  guard !cluster.facts.isStandby else { return }
-  try session.requireWord(cutover.word)
-  try session.forgetWord()
 }
 
+/// - Parameter newServer: where its start was tried.
 /// - Returns: the failure, with what became of the old server.
 private func rollBack(
   _ cutover: Cutover, _ stopped: StoppedServer, _ marker: inout SourceMarker?,
-  after failure: any Error
+  _ newServer: (any NewServer)?, after failure: any Error
 ) -> any Error {
   do {
-    if let server = cutover.newServer, let folder = try? server.folder,
-      let postmaster = try Postmaster.running(in: folder)
-    {
-      try server.stop(postmaster, within: cutover.plan.stopLimit, units: nil, lifeline: nil)
-    }
+    try newServer?.stop(within: cutover.plan.stopLimit)
     try marker?.takeBack()
     marker = nil
     try? cutover.target.remark()

@@ -14,11 +14,12 @@ final class DowntimeWatch: Sendable {
 
   private static let interval: UInt32 = 50
   private let state = Mutex(State())
-  private let target: ConnectionTarget
+  private let targets: [ConnectionTarget]
   private let thread = Mutex<WorkerThread?>(nil)
 
-  init(_ target: ConnectionTarget) throws {
-    self.target = target
+  /// - Parameter other: where the new server is, if that is another place.
+  init(_ target: ConnectionTarget, _ other: ConnectionTarget?) throws {
+    targets = [target] + (other.map { [$0] } ?? [])
     // Once on this thread, so that there is an answer to count from.
     look()
     let worker = try WorkerThread { [self] in
@@ -45,7 +46,7 @@ final class DowntimeWatch: Sendable {
   }
 
   private func look() {
-    let answers = target.answers(within: 2)
+    let answers = targets.contains { $0.answers(within: 2) }
     let now = Clock.monotonic()
     state.withLock { state in
       if answers {

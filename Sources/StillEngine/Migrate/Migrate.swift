@@ -33,16 +33,16 @@ public func migrate(
   let cluster = try run.phase(.discover, request.dataDirectory.string, failsAs: .precondition) {
     try LiveCluster.discover(request.dataDirectory, discovery ?? .current())
   }
-  let (plan, server, newServer, rsync) = try run.phase(.plan, failsAs: .precondition) {
+  let (plan, server, newServer, files, rsync) = try run.phase(.plan, failsAs: .precondition) {
     let rsync = try Rsync.find()
     let made = try MigrationPlan.make(for: request, of: cluster, units: units, cancellation)
-    return (made.plan, made.server, made.newServer, rsync)
+    return (made.plan, made.server, made.newServer, made.files, rsync)
   }
   for line in plan.advice { observer.noticed(line) }
 
-  let target = TargetFolder(plan)
+  let target = TargetPlaces(files: files, plan: plan)
   try target.prepare()
-  let transfers = Transfers(plan, rsync, rateLimit: request.rateLimit, run)
+  let transfers = Transfers(plan, rsync, to: files, rateLimit: request.rateLimit, run)
   try passWhileRunning(transfers, plan, cluster, target, run)
   guard !plan.isRehearsal else {
     return MigrationReport(
@@ -59,7 +59,7 @@ public func migrate(
 
 /// Passes until the next one would take no less time than the one before, or little enough.
 private func passWhileRunning(
-  _ transfers: Transfers, _ plan: MigrationPlan, _ cluster: LiveCluster, _ target: TargetFolder,
+  _ transfers: Transfers, _ plan: MigrationPlan, _ cluster: LiveCluster, _ target: TargetPlaces,
   _ run: Run
 ) throws {
   /// Of the downtime that is allowed, what the final pass may take.

@@ -1,44 +1,58 @@
 import StillModel
 import StillPostgres
 import StillSystem
+import StillTransfer
 import SystemPackage
 
 extension MigrationPlan {
+  /// A plan with what carries it out.
+  struct Made {
+    let plan: MigrationPlan
+    let server: ServerSwitch
+    /// Nil where somebody else starts it.
+    let newServer: (any NewServer)?
+    let files: any TargetFiles
+  }
+
   /// Decides everything that a migration does, and refuses what cannot be done. Changes nothing.
   ///
   /// - Throws: `.precondition` with what stands in the way.
   static func make(
     for request: MigrationRequest, of cluster: LiveCluster, units: (any ServiceUnits)?,
     _ cancellation: Cancellation
-  ) throws -> (plan: MigrationPlan, server: ServerSwitch, newServer: ServerSwitch?) {
-    guard case .folder(let target) = request.target else {
+  ) throws -> Made {
+    let server = try cluster.serverSwitch(commands: request.serverCommands, units: units)
+    let (files, target): (any TargetFiles, String)
+    switch request.target {
+    case .folder(let path): (files, target) = (LocalFiles(), path)
+    case .ssh(let host, let path):
+      let shell = RemoteShell(host: host, words: request.remoteShell)
+      try Rsync.requireVersion(on: shell)
+      (files, target) = (RemoteFiles(shell: shell), path)
+    case .daemon:
       throw StillError(
-        .precondition, "\(request.target) is on another host, which this version cannot move to",
-        hint: "Name a folder of this host.")
+        .precondition, "\(request.target) is an rsync daemon, which this version cannot move to",
+        hint: "Name a folder of this host, or HOST:DIR.")
     }
-    let server = try cluster.serverSwitch(
-      commands: request.serverCommands, units: units)
-    let newServer =
-      try request.startsServer && !request.isRehearsal
-      ? server.moved(to: FilePath(target), startCommand: request.startCommand) : nil
+    let newServer = try request.newServer(of: cluster, server, at: target)
     let (places, links) = try cluster.places(request, target: target, cancellation)
-    try requireApart(places)
-    let states = try places.map {
-      try TargetFolder.state(of: $0, cluster.facts.systemIdentifier)
-    }
+    if files is LocalFiles { try requireApart(places) }
     // Of an earlier pass whatever is there is compared; a part that is missing makes no difference.
-    let isResumed = states.contains { $0.holdsPass }
-    if !isResumed { try requireRoom(places) }
+    let states = try places.map {
+      try TargetPlaces.holdsPass($0, cluster.facts.systemIdentifier, files)
+    }
+    let isResumed = states.contains(true)
+    if !isResumed { try requireRoom(places, files) }
     let (finalPass, reason) = FinalPass.choose(request, cluster.layout)
     let plan = MigrationPlan(
       id: RunID(at: Clock.now()), dataDirectory: cluster.layout.dataDirectory.path,
-      target: .folder(target), systemIdentifier: cluster.facts.systemIdentifier, places: places,
+      target: request.target, systemIdentifier: cluster.facts.systemIdentifier, places: places,
       links: links, control: server.control, stopLimit: request.stopTimeout,
-      start: newServer.map { .by($0.control) } ?? .leave, finalPass: finalPass,
-      finalPassReason: reason, mostPasses: request.mostPasses,
-      mostDowntime: request.mostDowntime, onOverrun: request.onOverrun, isResumed: isResumed,
-      isRehearsal: request.isRehearsal, advice: try cluster.advice(request))
-    return (plan, server, newServer)
+      startLine: newServer?.startLine, finalPass: finalPass, finalPassReason: reason,
+      mostPasses: request.mostPasses, mostDowntime: request.mostDowntime,
+      onOverrun: request.onOverrun, isResumed: isResumed, isRehearsal: request.isRehearsal,
+      advice: try cluster.advice(request))
+    return Made(plan: plan, server: server, newServer: newServer, files: files)
   }
 
   /// No place may lie in another one, or in a source: a pass would copy itself, or remove it.
@@ -79,14 +93,12 @@ extension MigrationPlan {
     }
   }
 
-  private static func requireRoom(_ places: [Place]) throws {
-    var needed: [DeviceNumber: (bytes: UInt64, path: String, free: UInt64)] = [:]
+  private static func requireRoom(_ places: [Place], _ files: any TargetFiles) throws {
+    var needed: [String: (bytes: UInt64, path: String, free: UInt64)] = [:]
     for place in places {
-      let folder = try FilePath(place.target).nearestFolder()
-      let device = try folder.metadata().device
+      let (device, free) = try files.room(at: place.target)
       needed[device] = (
-        (needed[device]?.bytes ?? 0) + place.size, needed[device]?.path ?? place.target,
-        try folder.availableBytes()
+        (needed[device]?.bytes ?? 0) + place.size, needed[device]?.path ?? place.target, free
       )
     }
     for (bytes, path, free) in needed.values where free < bytes {
@@ -134,7 +146,7 @@ extension LiveCluster {
     // The server's while it runs; the control file comes last, and makes a cluster of what is there.
     var excluded = [
       "postmaster.pid", "postmaster.opts", "\(MigrationPlan.controlFile)", SourceMarker.name,
-      TargetFolder.markName,
+      TargetPlaces.markName,
     ]
     var others: [MigrationPlan.Place] = []
     func add(
@@ -162,13 +174,13 @@ extension LiveCluster {
       try add(
         .tablespace(oid: tablespace.oid),
         "\(tablespace.location.path)/\(directory.tablespaceFolder)",
-        target.appending(directory.tablespaceFolder).string, [TargetFolder.markName])
+        target.appending(directory.tablespaceFolder).string, [TargetPlaces.markName])
     }
     if layout.walIsLinked || request.walFolder != nil {
       excluded.append("pg_wal")
       let new = request.walFolder ?? FilePath(target).appending("pg_wal")
       if request.walFolder != nil { links.append(.init(path: "pg_wal", target: new.string)) }
-      try add(.wal, layout.wal.path, new.string, [TargetFolder.markName])
+      try add(.wal, layout.wal.path, new.string, [TargetPlaces.markName])
     }
     let data = try MigrationPlan.Place(
       .data, layout.dataDirectory.path, target, excluded: excluded, cancellation)

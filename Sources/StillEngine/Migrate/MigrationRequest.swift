@@ -21,6 +21,13 @@ public struct MigrationRequest: Sendable {
   public var startsServer = true
   /// What starts it; nil for what starts the old one, with the other folder.
   public var startCommand: String?
+  /// For another host: ssh and its options.
+  public var remoteShell = ["ssh", "-o", "BatchMode=yes"]
+  /// Where the new server's clients find it: libpq's connection string; nil for the other host, by its
+  /// name, and the old server's port.
+  public var connection: String?
+  /// Where PostgreSQL's programs are on the other host; nil for where they are here.
+  public var programs: FilePath?
   /// The passes are made, the old server runs on, and nothing moves.
   public var isRehearsal = false
   /// Seconds that the old server may take to stop.

@@ -12,6 +12,7 @@ import SystemPackage
 final class Transfers {
   private let plan: MigrationPlan
   private let rsync: Rsync
+  private let files: any TargetFiles
   private let rateLimit: UInt64?
   private let margin: Int64
   private let run: Run
@@ -19,9 +20,10 @@ final class Transfers {
   private(set) var passes: [MigrationReport.Pass] = []
 
   init(
-    _ plan: MigrationPlan, _ rsync: Rsync, rateLimit: UInt64?,
+    _ plan: MigrationPlan, _ rsync: Rsync, to files: any TargetFiles, rateLimit: UInt64?,
     margin: Int64 = FileSurvey.margin, _ run: Run
   ) {
+    self.files = files
     self.margin = margin
     self.plan = plan
     self.rsync = rsync
@@ -74,8 +76,10 @@ final class Transfers {
   func copyControlFile() throws {
     guard let place = plan.places.first(where: { $0.kind == .data }) else { return }
     _ = try rsync.run(
-      RsyncOrder(.compare([MigrationPlan.controlFile]), isLive: false),
-      from: OpenFolder.open(FilePath(place.source)), to: place.target + "/", run.cancellation)
+      RsyncOrder(
+        .compare([MigrationPlan.controlFile]), isLive: false, remoteShell: files.remoteShell),
+      from: OpenFolder.open(FilePath(place.source)), to: files.rsyncName(of: place.target),
+      run.cancellation)
   }
 
   private func transfer(
@@ -84,9 +88,11 @@ final class Transfers {
   ) throws {
     let order = RsyncOrder(
       kind, excluded: place.excluded.map { "/" + RsyncOrder.literal($0) }, isLive: isLive,
-      rateLimit: isLive ? rateLimit : nil)
+      remoteShell: files.remoteShell, rateLimit: isLive ? rateLimit : nil)
     let observer = run.observer
-    let report = try rsync.run(order, from: source, to: place.target + "/", run.cancellation) {
+    let report = try rsync.run(
+      order, from: source, to: files.rsyncName(of: place.target), run.cancellation
+    ) {
       observer.advanced(bytes: $0)
     }
     pass.sent += report.files

@@ -41,13 +41,6 @@ public struct MigrationPlan: Hashable, Sendable, Codable {
     }
   }
 
-  /// How the new server is started.
-  public enum Start: Hashable, Sendable, Codable {
-    /// Somebody else does that.
-    case leave
-    case by(ServerControl)
-  }
-
   public var id: RunID
   public var dataDirectory: String
   public var target: MigrationTarget
@@ -58,7 +51,8 @@ public struct MigrationPlan: Hashable, Sendable, Codable {
   public var control: ServerControl
   /// Seconds that it may take to stop.
   public var stopLimit: Double
-  public var start: Start
+  /// What starts the new server; nil where somebody else does.
+  public var startLine: String?
   public var finalPass: FinalPass
   /// Why it is that one.
   public var finalPassReason: String
@@ -75,7 +69,7 @@ public struct MigrationPlan: Hashable, Sendable, Codable {
 
   public init(
     id: RunID, dataDirectory: String, target: MigrationTarget, systemIdentifier: UInt64,
-    places: [Place], links: [Link], control: ServerControl, stopLimit: Double, start: Start,
+    places: [Place], links: [Link], control: ServerControl, stopLimit: Double, startLine: String?,
     finalPass: FinalPass, finalPassReason: String, mostPasses: Int, mostDowntime: Double?,
     onOverrun: OverrunPolicy, isResumed: Bool, isRehearsal: Bool, advice: [String]
   ) {
@@ -87,7 +81,7 @@ public struct MigrationPlan: Hashable, Sendable, Codable {
     self.links = links
     self.control = control
     self.stopLimit = stopLimit
-    self.start = start
+    self.startLine = startLine
     self.finalPass = finalPass
     self.finalPassReason = finalPassReason
     self.mostPasses = mostPasses

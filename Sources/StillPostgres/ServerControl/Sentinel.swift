@@ -108,7 +108,9 @@ extension ConnectionTarget {
   }
 
   private func ping(_ limit: Int) -> PGPing {
-    let words = parameters.merging(["connect_timeout": "\(limit)"]) { own, _ in own }
+    var words = parameters.merging(["connect_timeout": "\(limit)"]) { own, _ in own }
+    // Which may be a whole connection string (PQpingParams, `expand_dbname`).
+    if let database = databases.first { words["dbname"] = database }
     return withCStrings(words.keys.map { $0 } + [nil]) { keywords in
       withCStrings(words.values.map { $0 } + [nil]) { values in PQpingParams(keywords, values, 1) }
     }

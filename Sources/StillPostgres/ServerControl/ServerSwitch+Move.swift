@@ -53,3 +53,19 @@ extension ServerSwitch {
     return ShellWords.line([program, "stop", "-D", folder.string, "-m", "fast", "-w"])
   }
 }
+
+extension ServerSwitch {
+  /// Where the programs of the running server are.
+  ///
+  /// - Throws: `.precondition` where its process cannot be examined.
+  public func programs(of directory: DataDirectory) throws -> FilePath {
+    guard let postmaster = try Postmaster.running(in: directory.folder),
+      let program = try? RunningProcess(postmaster.processID).executable()
+    else {
+      throw StillError(
+        .precondition, "the server's program is not known",
+        hint: "Say where the programs are on the other host: --target-programs.")
+    }
+    return program.removingLastComponent()
+  }
+}
