@@ -1,22 +1,16 @@
 import StillSystem
 
-/// Writes blocks as they are handed to it, and computes the checksum of what it writes.
+/// Writes blocks as they are handed to it.
 final class BlockWriter {
-  /// So much is written before the disk is told to begin: it is not left to the end.
-  private static let stride: UInt64 = 16 << 20
-
   private let output: OpenFile
   private let index: (any FrameIndexWriter)?
-  private let checksum: RunningChecksum
+  private let early: EarlyWriting
   private var bytes: UInt64 = 0
-  private var begun: UInt64 = 0
 
-  init(
-    _ output: OpenFile, index: (any FrameIndexWriter)?, checksum: ChecksumAlgorithm
-  ) throws {
+  init(_ output: OpenFile, index: (any FrameIndexWriter)?) throws {
     self.output = output
-    self.checksum = try RunningChecksum(checksum)
     self.index = index
+    early = try EarlyWriting(output)
   }
 
   func write(_ block: Block) throws {
@@ -24,18 +18,17 @@ final class BlockWriter {
     index?.add(compressed: block.outputCount, content: block.inputCount)
   }
 
-  func finish() throws -> CopyPipeline.Output {
-    if let end = index?.finish() { try end.withUnsafeBytes { try write($0) } }
-    return CopyPipeline.Output(bytes: bytes, checksum: checksum.finish())
+  /// Writes what comes after the last block. - Returns: that, and how much there is altogether.
+  func finish() throws -> (end: [UInt8], bytes: UInt64) {
+    let end = index?.finish() ?? []
+    try end.withUnsafeBytes { try write($0) }
+    early.end()
+    return (end, bytes)
   }
 
   private func write(_ piece: UnsafeRawBufferPointer) throws {
     try output.writeAll(piece)
-    checksum.update(piece)
     bytes += UInt64(piece.count)
-    if bytes - begun >= BlockWriter.stride {
-      output.startWriting(begun, Int(bytes - begun))
-      begun = bytes
-    }
+    early.wrote(to: bytes)
   }
 }

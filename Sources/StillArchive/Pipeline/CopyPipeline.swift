@@ -23,7 +23,7 @@ public final class CopyPipeline {
     var isComplete = false
     var failure: (any Error)?
     /// There when the writer has ended.
-    var output: Output?
+    var output: (end: [UInt8], bytes: UInt64)?
   }
 
   /// What was written.
@@ -35,6 +35,7 @@ public final class CopyPipeline {
 
   private let shared: Monitor<State>
   private let output: OpenFile
+  private let sum: ArchiveSum
   private let cancellation: Cancellation?
   private let blockSize: Int
   private var threads: [WorkerThread] = []
@@ -54,6 +55,7 @@ public final class CopyPipeline {
     self.cancellation = cancellation
     self.blockSize = blockSize
     self.checksum = checksum
+    sum = try ArchiveSum(outputChecksum)
     let count = max(1, workers)
     shared = Monitor(State(pool: BlockPool(size: blockSize, workers: count)))
     do {
@@ -62,11 +64,10 @@ public final class CopyPipeline {
           try cancellation?.checkpoint()
           if shared.update({ $0.failure != nil }) { throw Abandoned() }
         }
-        let worker = CopyWorker(try compression.makeCompressor(), checksums)
+        let worker = CopyWorker(try compression.makeCompressor(), checksums, sum)
         threads.append(try Self.start(worker, shared))
       }
-      let writer = try BlockWriter(
-        output, index: compression.makeIndex(), checksum: outputChecksum)
+      let writer = try BlockWriter(output, index: compression.makeIndex())
       threads.append(try Self.start(writer, shared))
     } catch {
       abandon()
@@ -145,7 +146,7 @@ public final class CopyPipeline {
     }
     guard let written else { throw StillError(.failed, "\(output.path) was not written") }
     try output.sync()
-    return written
+    return Output(bytes: written.bytes, checksum: sum.finish(adding: written.end))
   }
 
   /// Stops the threads and waits for them; what was written stays as it is.
@@ -157,7 +158,10 @@ public final class CopyPipeline {
 
   /// Lets go of the files that are on their way, when no thread runs any more: pieces that wait for
   /// one that never comes hold their file, and an open file holds the snapshot that it is on.
-  private func closeFiles() { shared.update { $0.pool.abandonFiles() } }
+  private func closeFiles() {
+    sum.abandon()
+    shared.update { $0.pool.abandonFiles() }
+  }
 
   private struct Abandoned: Error {}
 
@@ -183,8 +187,9 @@ public final class CopyPipeline {
   private func submit() throws {
     guard let block = current else { return }
     current = nil
-    // The worker, the writer, and every file of which there is a piece only: that may wait for others.
-    let users = 2 + block.pieceCount
+    // The worker, the writer, the sum, and every file of which there is a piece only: those two may
+    // wait for others.
+    let users = 3 + block.pieceCount
     try shared.update { state in
       if let failure = state.failure { throw failure }
       block.number = state.submitted

@@ -2,9 +2,11 @@
 final class CopyWorker {
   private let compressor: (any BlockCompressor)?
   private let checksums: Checksums
+  private let sum: ArchiveSum
 
-  init(_ compressor: (any BlockCompressor)?, _ checksums: Checksums) {
+  init(_ compressor: (any BlockCompressor)?, _ checksums: Checksums, _ sum: ArchiveSum) {
     self.compressor = compressor
+    self.sum = sum
     self.checksums = checksums
   }
 
@@ -16,9 +18,11 @@ final class CopyWorker {
     try compressor?.compress(block)
   }
 
-  /// Hands in the pieces of files that are larger. Whoever does that may find the pieces of other
-  /// blocks waiting and be kept for long, so it comes after everything that the writer waits for.
+  /// Hands in the block to the archive's checksum, and the pieces of files that are larger. Whoever
+  /// does that may find those of other blocks waiting and be kept for long, so it comes after everything
+  /// that the writer waits for.
   func handIn(_ block: Block, _ done: (Block) -> Void) throws {
+    sum.take(block, done)
     try block.workOnPieces(checksums, done)
   }
 }
