@@ -130,6 +130,17 @@ public final class OpenFolder: @unchecked Sendable {
     return buffer[..<count].map { UInt8(bitPattern: $0) }
   }
 
+  /// Makes a folder that nobody else may enter, where temporary files go. - Returns: its path.
+  public static func makeTemporary() throws -> FilePath {
+    let parent = Environment.value("TMPDIR").flatMap { $0.hasPrefix("/") ? $0 : nil } ?? "/tmp"
+    var template = Array("\(parent)/pgstill-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else {
+      let code = errno
+      throw StillError.system("create a folder in", parent, code)
+    }
+    return FilePath(platformString: template)
+  }
+
   public func makeFolder(_ name: FilePath, permissions: UInt32) throws {
     _ = try check("create folder", shown(name)) {
       name.withPlatformString { mkdirat(descriptor, $0, permissions) }

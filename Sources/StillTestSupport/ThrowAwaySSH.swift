@@ -24,7 +24,7 @@ public final class ThrowAwaySSH: Sendable {
     guard let program = ThrowAwaySSH.program else { throw Trouble("there is no sshd") }
     place = try TestFolder(on: .disk, owner: FakeHost.owner)
     let folder = place.path.string
-    let port = try ThrowAwaySSH.freePort()
+    let port = try FreePort.find()
     for key in ["host", "user"] {
       try Tool.demand("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "\(folder)/\(key)")
     }
@@ -78,22 +78,5 @@ public final class ThrowAwaySSH: Sendable {
     let file = try OpenFile.open(FilePath(path), .update(permissions: 0o600))
     try file.writeAll(Array((text + "\n").utf8))
     try file.close()
-  }
-
-  /// A port of loopback that nobody listens on just now.
-  private static func freePort() throws -> UInt16 {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let isBound = withUnsafeMutablePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
-      }
-    }
-    guard isBound else { throw Trouble("there is no free port: errno \(errno)") }
-    return UInt16(bigEndian: address.sin_port)
   }
 }

@@ -11,10 +11,16 @@ public struct RemoteShell: Hashable, Sendable {
 
   /// Nobody is there to type a password, or to see a question about a key.
   public static let standardWords = ["ssh", "-o", "BatchMode=yes"]
+  /// Added to any ssh: a network that swallows everything must not keep a server down.
+  private static let limits = [
+    "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=5", "-o",
+    "ServerAliveCountMax=3",
+  ]
 
   public init(host: String, words: [String] = RemoteShell.standardWords) {
     self.host = host
-    self.words = words
+    let isSSH = words.first?.split(separator: "/").last == "ssh"
+    self.words = words + (isSSH ? RemoteShell.limits : [])
   }
 
   /// What a program over there said.

@@ -82,22 +82,28 @@ public struct Rsync: Sendable {
       try file.rewind()
       return file
     }
+    try cancellation.checkpoint()
     let child = try Child.start(
       program.string, words, environment: Rsync.environment,
       input: list ?? OpenFile.open("/dev/null"), output: talk.writing, folder: source)
     try talk.writing.close()
-    let report = try cancellation.interrupting({ child.signalGroup(SIGTERM) }) {
-      do {
+    var status: Int32?
+    do {
+      return try cancellation.interrupting({ child.signalGroup(SIGTERM) }) {
         let report = try read(talk.reading, progress)
-        try order.judge(child.wait(), report, source.path)
+        let ended = child.wait()
+        status = ended
+        try order.judge(ended, report, source.path)
         return report
-      } catch {
+      }
+    } catch {
+      // Nobody may be left behind who goes on writing.
+      if status == nil {
         child.signalGroup(SIGTERM)
         _ = child.wait()
-        throw error
       }
+      throw error
     }
-    return report
   }
 
   private func read(_ talk: OpenFile, _ progress: (UInt64) -> Void) throws -> RsyncReport {

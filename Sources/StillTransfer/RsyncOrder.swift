@@ -80,6 +80,8 @@ public struct RsyncOrder: Hashable, Sendable {
     guard case .compare(let paths) = kind else { return nil }
     var bytes: [UInt8] = []
     for path in paths {
+      // Else a name that begins with # or ; is a comment.
+      bytes += Array("./".utf8)
       path.withPlatformString { pointer in
         var next = pointer
         while next.pointee != 0 {

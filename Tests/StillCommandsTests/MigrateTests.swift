@@ -174,6 +174,27 @@ import Testing
     #expect(try site.cluster.sql("SHOW data_directory") == site.target.string)
   }
 
+  @Test("A tablespace that is made meanwhile ends it, with the server running on")
+  func newTablespace() throws {
+    let site = try MigrateSite()
+    // A stop that comes too late for the passes to see it.
+    let late = "\(site.cluster.folder)/late"
+    try Tool.demand("install", "-d", "-o", site.cluster.owner, "-m", "700", late)
+    let stop = """
+      \(site.cluster.programs)/psql -q -h \(site.cluster.folder) -d postgres \
+      -c "CREATE TABLESPACE late LOCATION '\(late)'" && \
+      \(site.cluster.programs)/pg_ctl stop -D \(site.cluster.dataDirectory) -m fast -w -s
+      """
+    let outcome = try site.migrate([
+      "--stop-command", stop, "--restart-command",
+      "\(site.cluster.programs)/pg_ctl start -w -s -D \(site.cluster.dataDirectory) -l \(site.cluster.log)",
+      "--no-start",
+    ])
+    let failure = try site.failure(outcome, 14)
+    #expect(failure.message.contains("since the passes were planned"), "\(failure)")
+    try site.expectBack()
+  }
+
   @Test("A full disk in the final pass: the old server is up again")
   func fullDisk() throws {
     let site = try MigrateSite()

@@ -100,8 +100,52 @@ struct RemoteMigrateTests {
     try Tool.demand("touch", "\(filled)/file")
     let full = try site.failure(scene.migrate(to: "\(scene.ssh.host):\(filled)"), 11)
     #expect(full.message.contains("is not empty: it holds file"))
+    let twice = try site.failure(
+      scene.migrate(["--wal-dir", "\(site.place.path)/space"]), 64)
+    #expect(twice.message.contains("are not apart"))
     #expect(try site.postmaster(of: site.cluster.dataDirectory) == before)
     #expect(!FileManager.default.fileExists(atPath: site.target.string))
+  }
+
+  @Test("To an rsync daemon: everything is there, and starts, and the old one can be had back")
+  func daemon() throws {
+    let site = try MigrateSite()
+    let daemon = try ThrowAwayRsyncd()
+    func migrate(_ words: [String]) throws -> Tool.Outcome {
+      try PgstillProgram.run(
+        [
+          "migrate", "--pgdata", site.cluster.dataDirectory.string, "--to",
+          "\(daemon.url)/clusters/new", "--module-dir", daemon.root.string,
+          "--tablespace-mapping", "\(site.tablespace)=\(daemon.root)/spaces/a b", "--json",
+        ] + words)
+    }
+    let target = daemon.root.appending("clusters").appending("new")
+    let refused = try site.failure(migrate([]), 64)
+    #expect(refused.message.contains("a daemon starts no server"))
+    let rehearsed = try migrate(["--keep-source-running"])
+    #expect(rehearsed.status == 0, "\(rehearsed.talk)")
+    #expect(!FileManager.default.fileExists(atPath: "\(target)/global/pg_control"))
+
+    let load = try LedgerLoad(site.cluster)
+    let outcome = try migrate(["--no-start"])
+    #expect(outcome.status == 0, "\(outcome.talk)")
+    let confirmed = load.end()
+    let passes = try #require(document(outcome)["passes"] as? [[String: Any]])
+    #expect(passes[0]["compared"] as? Int == passes[0]["files"] as? Int, "it went on from there")
+    #expect(
+      try Tool.demand("find", daemon.root.string, "-name", "pgstill*") == "", "no mark is left")
+    let server = try RestoredServer(target, like: site.cluster)
+    let found = try server.sql(
+      "SELECT string_agg(n::text, ',' ORDER BY n) FROM ledger WHERE n % 2 = 0")
+    #expect(
+      Set(confirmed.map(String.init)).isSubset(of: found.split(separator: ",").map(String.init)))
+    #expect(try server.sql("SELECT sum(amount) FROM ledger") == "0")
+    #expect(
+      try server.sql("SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE oid > 16383")
+        == "\(daemon.root)/spaces/a b")
+    #expect(try server.sql("SELECT count(*) FROM here") == "20000")
+    #expect(try site.undo().status == 0)
+    #expect(try site.cluster.sql("SELECT sum(amount) FROM ledger") == "0")
   }
 
   @Test("Cut off in the final pass: the old server is up again")

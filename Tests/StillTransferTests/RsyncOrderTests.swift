@@ -128,13 +128,37 @@ import Testing
     let copied = try OpenFolder.open(target)
     let expected = try source.names().filter { !["[a]", "a\\b", "*"].contains($0.string) }
     #expect(try copied.names() == expected)
+    // In a list of files these begin comments.
+    let comments: [FilePath] = ["#hash", ";semi"]
+    for name in comments {
+      let file = try source.file(name, .update(permissions: 0o600))
+      try file.writeDurably([UInt8(ascii: "X")], at: 0)
+    }
     let report = try rsync.run(
-      RsyncOrder(.compare(["[a]", "-rf", raw, "new\nline"]), isLive: false), from: source,
+      RsyncOrder(.compare(["[a]", "-rf", raw, "new\nline"] + comments), isLive: false),
+      from: source,
       to: target.string + "/", Cancellation())
-    #expect(report.files == 1)
+    #expect(report.files == 3)
+    for name in comments {
+      #expect(try copied.file(name).readAll() == source.file(name).readAll())
+    }
     #expect(
       try copied.names()
         == (expected + ["[a]"]).sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) })
+  }
+
+  @Test func nothingBeginsAfterACancellation() throws {
+    let place = try TestFolder(on: .memory)
+    let source = try OpenFolder.open(place.path)
+    let cancellation = Cancellation()
+    let reason = StillError(.overflow, "it overflowed")
+    cancellation.cancel(reason)
+    #expect(throws: reason) {
+      _ = try Rsync.find().run(
+        RsyncOrder(.update, isLive: true), from: source, to: "\(place.path)/target/", cancellation)
+    }
+    Clock.sleep(milliseconds: 500)
+    #expect(try source.names() == [])
   }
 
   @Test func aCancellationEndsIt() throws {

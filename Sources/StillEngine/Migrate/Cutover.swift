@@ -48,6 +48,7 @@ func cutOver(_ cutover: Cutover) throws -> MigrationReport.Downtime {
     var left = try SourceMarker.leave(in: folder, plan)
     marker = left
     let copy = Stopwatch()
+    try cluster.requireUnchangedLayout()
     try run.phase(.finalPass, "\(plan.target)", failsAs: .copying) {
       let pass = try cutover.transfers.pass(isLive: false, isFull: plan.finalPass == .full)
       run.observer.noticed(pass.sentence)
@@ -66,6 +67,8 @@ func cutOver(_ cutover: Cutover) throws -> MigrationReport.Downtime {
     try stopped.endWatch()
     try left.move()
     marker = left
+    // From here on nobody can start it; whoever did a moment before must be found.
+    try cutover.server.requireNone()
     TestHooks.reached("moved")
     let start = try cutover.newServer.map { server in
       let watch = Stopwatch()

@@ -69,6 +69,8 @@ private func passWhileRunning(
   var last = Double.infinity
   for number in 1...plan.mostPasses {
     let pass = try run.phase(.pass, "\(number), \(plan.target)", failsAs: .copying) {
+      // It would be found with the server down.
+      try cluster.requireUnchangedLayout()
       // What is only in the server's memory would be written by the stop, and copied by the final pass.
       try cluster.checkpoint(run.cancellation)
       let pass = try transfers.pass(isLive: true)

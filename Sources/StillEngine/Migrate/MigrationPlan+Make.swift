@@ -21,6 +21,7 @@ extension MigrationPlan {
     for request: MigrationRequest, of cluster: LiveCluster, units: (any ServiceUnits)?,
     _ cancellation: Cancellation
   ) throws -> Made {
+    try cluster.requireOwnFolders()
     let server = try cluster.serverSwitch(commands: request.serverCommands, units: units)
     let (files, target): (any TargetFiles, String)
     switch request.target {
@@ -29,14 +30,12 @@ extension MigrationPlan {
       let shell = RemoteShell(host: host, words: request.remoteShell)
       try Rsync.requireVersion(on: shell)
       (files, target) = (RemoteFiles(shell: shell), path)
-    case .daemon:
-      throw StillError(
-        .precondition, "\(request.target) is an rsync daemon, which this version cannot move to",
-        hint: "Name a folder of this host, or HOST:DIR.")
+    case .daemon(let host, let port, let module, let path):
+      (files, target) = try request.daemon(host, port, module, path)
     }
     let newServer = try request.newServer(of: cluster, server, at: target)
     let (places, links) = try cluster.places(request, target: target, cancellation)
-    if files is LocalFiles { try requireApart(places) }
+    try requireApart(places, areHere: files is LocalFiles)
     // Of an earlier pass whatever is there is compared; a part that is missing makes no difference.
     let states = try places.map {
       try TargetPlaces.holdsPass($0, cluster.facts.systemIdentifier, files)
@@ -56,8 +55,11 @@ extension MigrationPlan {
   }
 
   /// No place may lie in another one, or in a source: a pass would copy itself, or remove it.
-  private static func requireApart(_ places: [Place]) throws {
+  ///
+  /// - Parameter areHere: whether the targets are on this host, where their paths can be looked at.
+  private static func requireApart(_ places: [Place], areHere: Bool) throws {
     func resolved(_ path: String) -> FilePath {
+      guard areHere else { return FilePath(path).lexicallyNormalized() }
       var missing: [FilePath.Component] = []
       var path = FilePath(path)
       while !path.components.isEmpty {
@@ -73,7 +75,9 @@ extension MigrationPlan {
     let targets = places.map { (place: $0, path: resolved($0.target)) }
     for (index, target) in targets.enumerated() {
       for source in sources
-      where target.path.starts(with: source.path) || source.path.starts(with: target.path) {
+      where areHere && target.path.starts(with: source.path)
+        || source.path.starts(with: target.path)
+      {
         throw StillError(
           .precondition,
           "the target \(target.place.target) and the source \(source.place.source) are not apart",
@@ -212,6 +216,8 @@ extension MigrationPlan.Place {
     _ kind: Kind, _ source: String, _ target: String, excluded: [String],
     _ cancellation: Cancellation
   ) throws {
+    // A file system's own, on either side.
+    let excluded = excluded + ["lost+found"]
     let survey = try FileSurvey(
       OpenFolder.open(FilePath(source)), excluding: Set(excluded.map { FilePath($0) }),
       isLive: true, cancellation)

@@ -15,14 +15,17 @@ extension MigrationRequest {
     switch target {
     case .folder:
       return LocalServer(
-        server: try server.moved(to: FilePath(path), startCommand: startCommand))
+        server: try server.moved(
+          to: FilePath(path), startCommand: startCommand, of: cluster.directory))
     case .ssh(let host, _):
       let shell = RemoteShell(host: host, words: remoteShell)
       let programs = try (programs ?? server.programs(of: cluster.directory)).string
       try requireSameMachine(shell, programs, cluster)
       let start =
         try startCommand
-        ?? server.moved(to: FilePath(path), startCommand: nil).control.startLine
+        ?? server.moved(
+          to: FilePath(path), startCommand: nil, of: cluster.directory
+        ).control.startLine
       return RemoteServer(
         shell: shell, startLine: start, dataDirectory: path, programs: programs,
         connection: ConnectionTarget(
@@ -30,6 +33,28 @@ extension MigrationRequest {
           databases: [connection ?? defaultConnection(host, cluster)]))
     case .daemon: return nil
     }
+  }
+
+  /// - Returns: the daemon's files, and the new data directory as its own host calls it.
+  func daemon(
+    _ host: String, _ port: Int?, _ module: String, _ path: String
+  ) throws -> (DaemonFiles, String) {
+    guard let moduleFolder else {
+      throw StillError(
+        .usage, "a daemon does not say where its module \(module) lies",
+        hint: "Links to tablespaces need that: --module-dir DIR, as the other host calls it.")
+    }
+    guard !startsServer || isRehearsal else {
+      throw StillError(
+        .usage, "a daemon starts no server",
+        hint: "Start the new one yourself: --no-start. Or move to HOST:DIR, by ssh.")
+    }
+    let files = DaemonFiles(
+      rsync: try Rsync.find(),
+      module: MigrationTarget.daemon(host: host, port: port, module: module, path: "").description,
+      root: moduleFolder)
+    _ = try files.names(in: moduleFolder.string)
+    return (files, moduleFolder.pushing(FilePath(path)).string)
   }
 
   private func defaultConnection(_ host: String, _ cluster: LiveCluster) -> String {

@@ -26,6 +26,8 @@ public struct MigrationRequest: Sendable {
   /// Where the new server's clients find it: libpq's connection string; nil for the other host, by its
   /// name, and the old server's port.
   public var connection: String?
+  /// For an rsync daemon: where the module lies on its host; absolute.
+  public var moduleFolder: FilePath?
   /// Where PostgreSQL's programs are on the other host; nil for where they are here.
   public var programs: FilePath?
   /// The passes are made, the old server runs on, and nothing moves.

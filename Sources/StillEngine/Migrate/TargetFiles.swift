@@ -13,6 +13,8 @@ protocol TargetFiles: Sendable {
   func rsyncName(of folder: String) -> String
   /// How rsync gets there.
   var remoteShell: [String] { get }
+  /// Whether rsync has to put each file on the disk, because nobody else can.
+  var syncsEachFile: Bool { get }
   /// The names in a folder; nil where there is none.
   func names(in folder: String) throws -> [String]?
   /// A small file; nil where there is none.
@@ -30,6 +32,10 @@ protocol TargetFiles: Sendable {
   func room(at folder: String) throws -> (fileSystem: String, bytes: UInt64)
   /// The process of the server of a data directory; nil where none runs.
   func server(of folder: String) throws -> Int32?
+}
+
+extension TargetFiles {
+  var syncsEachFile: Bool { false }
 }
 
 /// On this host.
@@ -174,7 +180,7 @@ struct RemoteFiles: TargetFiles {
   func remove(_ file: String) throws { try shell.demand("exec rm -f -- \"$1\"", [file]) }
 
   func makeLink(_ path: String, to target: String) throws {
-    try shell.demand("exec ln -sfn -- \"$2\" \"$1\"", [path, target])
+    try shell.demand("exec ln -sfnT -- \"$2\" \"$1\"", [path, target])
   }
 
   func sync(_ folders: [String]) throws { try shell.demand("exec sync -f -- \"$@\"", folders) }
@@ -194,8 +200,17 @@ struct RemoteFiles: TargetFiles {
   }
 
   func server(of folder: String) throws -> Int32? {
+    // A process of another user answers with an error too.
     let answer = try shell.run(
-      "read -r p <\"$1/postmaster.pid\" && kill -0 \"$p\" 2>&1 && echo \"$p\"", [folder])
-    return answer.status == 0 ? Int32(answer.text) : nil
+      """
+      [ -e "$1" ] || exit 2; [ -r "$1" ] && [ -x "$1" ] || exit 3
+      [ -e "$1/postmaster.pid" ] || exit 2; read -r p <"$1/postmaster.pid" || exit 3
+      kill -0 "$p" 2>/dev/null || [ -e "/proc/$p" ] || exit 2; echo "$p"
+      """, [folder])
+    if answer.status == 2 { return nil }
+    guard answer.status == 0, let process = Int32(answer.text) else {
+      throw StillError(.postgres, "on \(host): nobody can say whether a server runs on \(folder)")
+    }
+    return process
   }
 }

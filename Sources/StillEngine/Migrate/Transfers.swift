@@ -77,7 +77,8 @@ final class Transfers {
     guard let place = plan.places.first(where: { $0.kind == .data }) else { return }
     _ = try rsync.run(
       RsyncOrder(
-        .compare([MigrationPlan.controlFile]), isLive: false, remoteShell: files.remoteShell),
+        .compare([MigrationPlan.controlFile]), isLive: false, remoteShell: files.remoteShell,
+        syncsEachFile: files.syncsEachFile),
       from: OpenFolder.open(FilePath(place.source)), to: files.rsyncName(of: place.target),
       run.cancellation)
   }
@@ -88,7 +89,8 @@ final class Transfers {
   ) throws {
     let order = RsyncOrder(
       kind, excluded: place.excluded.map { "/" + RsyncOrder.literal($0) }, isLive: isLive,
-      remoteShell: files.remoteShell, rateLimit: isLive ? rateLimit : nil)
+      remoteShell: files.remoteShell, syncsEachFile: files.syncsEachFile,
+      rateLimit: isLive ? rateLimit : nil)
     let observer = run.observer
     let report = try rsync.run(
       order, from: source, to: files.rsyncName(of: place.target), run.cancellation

@@ -7,10 +7,12 @@ extension ServerSwitch {
   ///
   /// - Parameter startCommand: what starts it, run by `/bin/sh -c`; nil for what starts this one.
   /// - Throws: `.precondition` where only somebody else can know how it is started.
-  public func moved(to folder: FilePath, startCommand: String?) throws -> ServerSwitch {
+  public func moved(
+    to folder: FilePath, startCommand: String?, of directory: DataDirectory
+  ) throws -> ServerSwitch {
     if let startCommand {
       return ServerSwitch(
-        control: .commands(stop: try stopLine(of: folder), start: startCommand),
+        control: .commands(stop: try stopLine(of: folder, directory), start: startCommand),
         dataDirectory: folder.string, environment: Environment.all, log: nil)
     }
     guard case .pgCtl(var told) = control else {
@@ -44,12 +46,8 @@ extension ServerSwitch {
   }
 
   /// What stops a server in a folder that somebody else started there.
-  private func stopLine(of folder: FilePath) throws -> String {
-    let program: String
-    switch control {
-    case .pgCtl(let told): program = told.program
-    default: program = "pg_ctl"
-    }
+  private func stopLine(of folder: FilePath, _ directory: DataDirectory) throws -> String {
+    let program = try programs(of: directory).appending("pg_ctl").string
     return ShellWords.line([program, "stop", "-D", folder.string, "-m", "fast", "-w"])
   }
 }

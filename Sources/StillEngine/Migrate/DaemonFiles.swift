@@ -1,0 +1,101 @@
+import StillModel
+import StillSystem
+import StillTransfer
+import SystemPackage
+
+/// Below a module of an rsync daemon, which does nothing but take files: everything is done by rsync.
+struct DaemonFiles: TargetFiles {
+  let rsync: Rsync
+  /// `rsync://HOST[:PORT]/MODULE`
+  let module: String
+  /// Where the module lies on its host; what is below it there is below it here.
+  let root: FilePath
+
+  var host: String { module }
+  var remoteShell: [String] { [] }
+  /// Nobody else can put what it takes on the disk.
+  var syncsEachFile: Bool { true }
+
+  func rsyncName(of folder: String) -> String { name(of: folder) + "/" }
+
+  private func name(of path: String) -> String {
+    let inner = FilePath(path).relative(to: root)?.string ?? path
+    return inner.isEmpty ? module : "\(module)/\(inner)"
+  }
+
+  func names(in folder: String) throws -> [String]? {
+    try rsync.names(at: rsyncName(of: folder))
+  }
+
+  func read(_ file: String) throws -> [UInt8]? {
+    let place = try ScratchFolder()
+    guard try rsync.fetch(name(of: file), into: place.path) else { return nil }
+    return try OpenFile.open(place.path.appending(name(last: file))).readAll()
+  }
+
+  func write(_ file: String, _ bytes: [UInt8]) throws {
+    let place = try ScratchFolder()
+    let copy = try OpenFolder.open(place.path).file(
+      FilePath(name(last: file)), .create(permissions: 0o600))
+    try copy.writeAll(bytes)
+    try copy.close()
+    try rsync.send(place.path, to: rsyncName(of: parent(of: file)), syncsEachFile: true)
+  }
+
+  func makeFolder(_ folder: String, mode: UInt32) throws {
+    guard let inner = FilePath(folder).relative(to: root) else {
+      throw StillError(
+        .precondition, "\(folder) does not lie in the module's folder, \(root)",
+        hint: "A daemon takes what goes below its module only.")
+    }
+    // A tree of this folder alone; folders that are there keep what they have.
+    let place = try ScratchFolder()
+    var here = try OpenFolder.open(place.path)
+    for component in inner.components {
+      let name = FilePath(root: nil, [component])
+      try here.makeFolder(name, permissions: 0o700)
+      here = try here.folder(name)
+    }
+    try here.setPermissions(".", mode & 0o7777)
+    try rsync.send(place.path, to: module + "/", syncsEachFile: false)
+  }
+
+  func remove(_ file: String) throws {
+    let place = try ScratchFolder()
+    try rsync.remove(
+      name(last: file), from: rsyncName(of: parent(of: file)), empty: place.path)
+  }
+
+  func makeLink(_ path: String, to target: String) throws {
+    let place = try ScratchFolder()
+    try OpenFolder.open(place.path).makeLink(
+      FilePath(name(last: path)), to: FilePath(target).bytes)
+    try rsync.send(place.path, to: rsyncName(of: parent(of: path)), syncsEachFile: false)
+  }
+
+  func sync(_ folders: [String]) {}
+
+  /// Nobody says; rsync fails when there is no more.
+  func room(at folder: String) -> (fileSystem: String, bytes: UInt64) { (module, .max) }
+
+  /// A server of this folder would have its lock file there; whether it runs, nobody says.
+  func server(of folder: String) throws -> Int32? {
+    try names(in: folder)?.contains("postmaster.pid") == true ? 0 : nil
+  }
+
+  private func name(last path: String) -> String { FilePath(path).lastComponent?.string ?? "" }
+
+  private func parent(of path: String) -> String { FilePath(path).removingLastComponent().string }
+}
+
+/// A folder of this process's own, for as long as it is needed.
+private final class ScratchFolder {
+  let path: FilePath
+
+  init() throws { path = try OpenFolder.makeTemporary() }
+
+  deinit {
+    let name = FilePath(root: nil, path.components.suffix(1))
+    try? OpenFolder.open(path.removingLastComponent()).removeTree(name)
+  }
+}

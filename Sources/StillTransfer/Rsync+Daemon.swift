@@ -1,0 +1,70 @@
+import StillModel
+import StillSystem
+import SystemPackage
+
+/// Small things for which a daemon knows no other way than a transfer.
+extension Rsync {
+  /// The names in a folder of a daemon; nil where there is none.
+  ///
+  /// - Parameter url: `rsync://HOST/MODULE/DIR/`
+  /// - Throws: `.precondition` where the daemon cannot be reached, or refuses.
+  public func names(at url: String) throws -> [String]? {
+    let (status, text) = try run(["--list-only", "--no-human-readable", "--", url])
+    if status == 23 { return nil }
+    guard status == 0 else { throw refused(url, status, text) }
+    // `drwx------          4,096 2026/11/21 20:15:00 name`
+    return text.split(whereSeparator: \.isNewline).compactMap { line in
+      let words = line.split(separator: " ", maxSplits: 4, omittingEmptySubsequences: true)
+      guard words.count == 5, words[0].count == 10 else { return nil }
+      let name = words[4].drop { $0 == " " }
+      return name == "." ? nil : String(name)
+    }
+  }
+
+  /// Fetches one file. - Returns: false where there is none.
+  public func fetch(_ url: String, into folder: FilePath) throws -> Bool {
+    let (status, text) = try run(["--times", "--", url, folder.string + "/"])
+    if status == 23 { return false }
+    guard status == 0 else { throw refused(url, status, text) }
+    return true
+  }
+
+  /// Sends everything of a folder, and removes nothing.
+  public func send(_ folder: FilePath, to url: String, syncsEachFile: Bool) throws {
+    let words =
+      ["--recursive", "--links", "--perms"] + (syncsEachFile ? ["--fsync"] : [])
+      + ["--", folder.string + "/", url]
+    let (status, text) = try run(words)
+    guard status == 0 else { throw refused(url, status, text) }
+  }
+
+  /// Removes one file of a folder, and nothing else.
+  ///
+  /// - Parameter empty: an empty folder of this host.
+  public func remove(_ name: String, from url: String, empty: FilePath) throws {
+    let words = [
+      "--recursive", "--delete", "--include=/" + RsyncOrder.literal(name), "--exclude=*", "--",
+      empty.string + "/", url,
+    ]
+    let (status, text) = try run(words)
+    guard status == 0 else { throw refused(url, status, text) }
+  }
+
+  private func run(_ words: [String]) throws -> (status: Int32, text: String) {
+    let output = try OpenFile.inMemory()
+    let child = try Child.start(
+      program.string, words, environment: Rsync.environment, input: OpenFile.open("/dev/null"),
+      output: output)
+    let status = child.wait()
+    try output.rewind()
+    return (status, String(decoding: try output.readAll(), as: UTF8.self))
+  }
+
+  private func refused(_ url: String, _ status: Int32, _ text: String) -> StillError {
+    var failure = StillError(
+      .precondition, "\(url): rsync ended with status \(status)",
+      hint: "See whether the daemon runs, knows the module, and may write there.")
+    failure.further = text.split(whereSeparator: \.isNewline).suffix(4).map(String.init)
+    return failure
+  }
+}
