@@ -16,7 +16,7 @@ extension Session {
       "INSERT INTO public.\(Session.table) VALUES ($1)", [word], within: .seconds(30))
   }
 
-  /// - Throws: `.postgres` where the row is not there.
+  /// - Throws: `.precondition` where the row is not there.
   public func requireWord(_ word: String) throws {
     let found = try query(
       """
@@ -25,8 +25,9 @@ extension Session {
       """, [word], within: .seconds(30)
     ).single().flag("found")
     guard found else {
+      // Waiting makes no difference.
       throw StillError(
-        .postgres, "the row that was written right before the stop is not on the new server")
+        .precondition, "the row that was written right before the stop is not on the new server")
     }
   }
 

@@ -134,6 +134,11 @@ struct RemoteMigrateTests {
     #expect(passes[0]["compared"] as? Int == passes[0]["files"] as? Int, "it went on from there")
     #expect(
       try Tool.demand("find", daemon.root.string, "-name", "pgstill*") == "", "no mark is left")
+    // What a daemon cannot do, the report says.
+    let next = try #require(document(outcome)["next"] as? [String])
+    let links = next.filter { $0.hasPrefix("make a link over there: ln -s ") }
+    #expect(links.count == 1)
+    for line in links { try Tool.demand("sh", "-c", String(line.drop { $0 != ":" }.dropFirst(2))) }
     let server = try RestoredServer(target, like: site.cluster)
     let found = try server.sql(
       "SELECT string_agg(n::text, ',' ORDER BY n) FROM ledger WHERE n % 2 = 0")

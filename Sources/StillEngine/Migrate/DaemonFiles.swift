@@ -66,12 +66,11 @@ struct DaemonFiles: TargetFiles {
       name(last: file), from: rsyncName(of: parent(of: file)), empty: place.path)
   }
 
-  func makeLink(_ path: String, to target: String) throws {
-    let place = try ScratchFolder()
-    try OpenFolder.open(place.path).makeLink(
-      FilePath(name(last: path)), to: FilePath(target).bytes)
-    try rsync.send(place.path, to: rsyncName(of: parent(of: path)), syncsEachFile: false)
-  }
+  /// A daemon takes the slash from the beginning of a link, or makes it one that leads nowhere
+  /// (rsyncd.conf(5), "munge symlinks"), and nobody can see from here which.
+  var makesLinks: Bool { false }
+
+  func makeLink(_ path: String, to target: String) {}
 
   func sync(_ folders: [String]) {}
 

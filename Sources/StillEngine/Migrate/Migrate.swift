@@ -54,7 +54,8 @@ public func migrate(
       plan: plan, cluster: cluster, server: server, newServer: newServer, units: units,
       target: target, transfers: transfers, program: request.program, run: run))
   return MigrationReport(
-    plan: plan, passes: transfers.passes, downtime: downtime, next: plan.next(newServer != nil))
+    plan: plan, passes: transfers.passes, downtime: downtime,
+    next: plan.next(newServer != nil, files))
 }
 
 /// Passes until the next one would take no less time than the one before, or little enough.
@@ -93,8 +94,14 @@ extension MigrationReport.Pass {
 }
 
 extension MigrationPlan {
-  fileprivate func next(_ isStarted: Bool) -> [String] {
+  fileprivate func next(_ isStarted: Bool, _ files: any TargetFiles) -> [String] {
     var lines: [String] = []
+    if !files.makesLinks {
+      lines += links.map { link in
+        "make a link over there: "
+          + ShellWords.line(["ln", "-s", link.target, "\(targetPath)/\(link.path)"])
+      }
+    }
     if !isStarted { lines.append("start the new server on \(target)") }
     lines += [
       "the old cluster is as it was when it stopped; nobody can start it by mistake. To go back, "

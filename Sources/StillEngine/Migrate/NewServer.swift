@@ -68,8 +68,9 @@ struct RemoteServer: NewServer {
     guard let connection else { return }
     let watch = Stopwatch()
     while true {
-      do { return try prove(Session.open(connection)) } catch let failure as StillError {
+      do { return try prove(Session.open(connection)) } catch var failure as StillError {
         if failure.status == .precondition || watch.seconds > RemoteServer.patience {
+          failure.status = .postgres
           throw failure
         }
       }

@@ -24,6 +24,8 @@ protocol TargetFiles: Sendable {
   func makeFolder(_ folder: String, mode: UInt32) throws
   /// Removes a file; one that is gone is no error.
   func remove(_ file: String) throws
+  /// Whether it can make links that lead where they say.
+  var makesLinks: Bool { get }
   /// Makes a link, in place of one that is there.
   func makeLink(_ path: String, to target: String) throws
   /// Puts everything of the file systems that these folders are on, on the disk.
@@ -35,6 +37,7 @@ protocol TargetFiles: Sendable {
 }
 
 extension TargetFiles {
+  var makesLinks: Bool { true }
   var syncsEachFile: Bool { false }
 }
 
