@@ -100,6 +100,10 @@ struct RemoteMigrateTests {
     try Tool.demand("touch", "\(filled)/file")
     let full = try site.failure(scene.migrate(to: "\(scene.ssh.host):\(filled)"), 11)
     #expect(full.message.contains("is not empty: it holds file"))
+    // The same path on another host is another folder; that it is this host, ssh does not say.
+    let same = try site.failure(
+      scene.migrate(to: "\(scene.ssh.host):\(site.cluster.dataDirectory)"), 11)
+    #expect(same.message.contains("is not empty"), "\(same)")
     let twice = try site.failure(
       scene.migrate(["--wal-dir", "\(site.place.path)/space"]), 64)
     #expect(twice.message.contains("are not apart"))

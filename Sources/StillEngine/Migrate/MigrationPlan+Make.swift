@@ -75,8 +75,8 @@ extension MigrationPlan {
     let targets = places.map { (place: $0, path: resolved($0.target)) }
     for (index, target) in targets.enumerated() {
       for source in sources
-      where areHere && target.path.starts(with: source.path)
-        || source.path.starts(with: target.path)
+      where areHere
+        && (target.path.starts(with: source.path) || source.path.starts(with: target.path))
       {
         throw StillError(
           .precondition,
