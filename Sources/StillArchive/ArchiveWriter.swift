@@ -46,6 +46,7 @@ public final class ArchiveWriter {
   private let checksum: ChecksumAlgorithm
   private let list: (ManifestFile) throws -> Void
   private var underway = FilesUnderway()
+  private let openFiles = OpenFileBudget()
   private let names: AccountNames
   private let times: Times
   private let cancellation: Cancellation?
@@ -105,9 +106,7 @@ public final class ArchiveWriter {
   public func addWhole(_ source: OpenFile, as path: FilePath) throws {
     var member = TarMember(path: path, kind: .file, try source.metadata())
     complete(&member)
-    member.attributes = try source.extendedAttributes()
-    member.accessList = try AccessLists.access(
-      of: source.descriptor, shown: source.path.string)
+    try addAttributes(of: source, to: &member)
     _ = try tar.add(member, content: source.readAll())
     files += 1
   }
@@ -160,9 +159,15 @@ public final class ArchiveWriter {
       complete(&member)
       if let folder {
         let shown = folder.path.string
-        member.attributes = try folder.extendedAttributes()
-        member.accessList = try AccessLists.access(of: folder.descriptor, shown: shown)
-        member.inheritedAccessList = try AccessLists.inherited(of: folder.descriptor, shown: shown)
+        let visible = try folder.visibleAttributes()
+        member.attributes = visible.attributes
+        if visible.hasAccessList {
+          member.accessList = try AccessLists.access(of: folder.descriptor, shown: shown)
+        }
+        if visible.hasInheritedAccessList {
+          member.inheritedAccessList = try AccessLists.inherited(
+            of: folder.descriptor, shown: shown)
+        }
       }
       try tar.add(member)
     case .link(let target):
@@ -226,20 +231,26 @@ public final class ArchiveWriter {
     let metadata = try source.metadata()
     var member = TarMember(path: path, kind: .file, metadata)
     complete(&member)
-    member.attributes = try source.extendedAttributes()
-    member.accessList = try AccessLists.access(
-      of: source.descriptor, shown: source.path.string)
+    try addAttributes(of: source, to: &member)
     // Who wants to see every byte wants to see the zeros too.
     if inspect == nil { member.sparse = try SparseMap.of(source, metadata) }
     let copied = CopiedFile(
       source, size: member.size, member.sparse, ifChanged: isFrozen ? .refuse : .fit,
-      checksum: checksum, isReadOnce: isReadOnce, inspector, inspect: inspect)
+      checksum: checksum, isReadOnce: isReadOnce, inspector, budget: openFiles, inspect: inspect)
     try tar.add(member, copied)
     files += 1
     underway.add(
       inManifest, modified: member.modifiedSeconds, copied,
       isFrozen ? LinkedFiles.identity(metadata) : nil, name: path)
     try settle()
+  }
+
+  private func addAttributes(of source: OpenFile, to member: inout TarMember) throws {
+    let visible = try source.visibleAttributes()
+    member.attributes = visible.attributes
+    guard visible.hasAccessList else { return }
+    member.accessList = try AccessLists.access(
+      of: source.descriptor, shown: source.path.string)
   }
 
   /// Lists the files that have come through.

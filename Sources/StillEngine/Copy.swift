@@ -46,9 +46,10 @@ func copy(
       trees[index].tree.pageCheck = PageCheck(start: start, data.control)
     }
   }
-  run.observer.expects(
-    bytes: try trees.reduce(0) { try $0 + contentSize(of: $1.tree, run.cancellation) }
-      + UInt64(wal.segments.count) * UInt64(cluster.facts.walSegmentSize))
+  let estimate = try SizeEstimate(
+    of: trees.map(\.tree),
+    beside: UInt64(wal.segments.count) * UInt64(cluster.facts.walSegmentSize), run.observer)
+  defer { estimate.end() }
 
   for (name, tree) in trees { try archives.write(name) { try $0.add(tree) } }
   // Of a stopped server every wrong checksum counts, whatever the page says of itself.
@@ -172,13 +173,4 @@ func addConfiguration(_ files: [String], to archive: ArchiveWriter) throws -> [S
     }
   }
   return missing
-}
-
-/// How much there is to read of a tree, in bytes.
-func contentSize(of tree: SourceTree, _ cancellation: Cancellation) throws -> UInt64 {
-  var bytes: UInt64 = 0
-  _ = try TreeWalk.run(tree, cancellation: cancellation) { entry in
-    if case .file = entry.kind { bytes += entry.metadata.size }
-  }
-  return bytes
 }

@@ -41,7 +41,8 @@ final class CopyMeter: Observer {
   func expects(bytes: UInt64) {
     state.withLock { state in
       state.expected = bytes
-      state.watch = Stopwatch()
+      // It may be found out while the work is under way.
+      if state.done == 0 { state.watch = Stopwatch() }
     }
     observer.expects(bytes: bytes)
   }

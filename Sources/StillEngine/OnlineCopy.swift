@@ -21,8 +21,8 @@ extension OnlineBackup {
     try requireSameTablespaces(data.folder, plan.layout, "just before the copy began")
     let trees = try self.trees(data, source, cluster, plan.layout)
     // How much log there will be nobody knows yet.
-    run.observer.expects(
-      bytes: try trees.reduce(0) { try $0 + contentSize(of: $1.tree, run.cancellation) })
+    let estimate = try SizeEstimate(of: trees.map(\.tree), run.observer)
+    defer { estimate.end() }
 
     var ending: BackupMode.Ending?
     for (name, tree) in trees {

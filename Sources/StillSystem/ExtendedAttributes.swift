@@ -14,10 +14,25 @@ public struct ExtendedAttribute: Hashable, Sendable {
   }
 }
 
+/// What a file or folder has beside its content and mode bits.
+public struct VisibleAttributes: Hashable, Sendable {
+  /// POSIX ACLs apart, in the order of their names.
+  public var attributes: [ExtendedAttribute] = []
+  /// Whether it has an ACL that says more than its mode (`AccessLists.access`). The kernel lists it like
+  /// an attribute, so that most files need not be asked.
+  public var hasAccessList = false
+  /// The same of what new files in a folder inherit.
+  public var hasInheritedAccessList = false
+}
+
 extension OpenFile {
+  public func visibleAttributes() throws -> VisibleAttributes {
+    try readAttributes(descriptor, shown: path.string)
+  }
+
   /// All extended attributes that can be seen, POSIX ACLs apart, in the order of their names.
   public func extendedAttributes() throws -> [ExtendedAttribute] {
-    try readAttributes(descriptor, shown: path.string)
+    try visibleAttributes().attributes
   }
 
   public func setExtendedAttribute(_ attribute: ExtendedAttribute) throws {
@@ -26,9 +41,13 @@ extension OpenFile {
 }
 
 extension OpenFolder {
+  public func visibleAttributes() throws -> VisibleAttributes {
+    try readAttributes(descriptor, shown: path.string)
+  }
+
   /// All extended attributes that can be seen, POSIX ACLs apart, in the order of their names.
   public func extendedAttributes() throws -> [ExtendedAttribute] {
-    try readAttributes(descriptor, shown: path.string)
+    try visibleAttributes().attributes
   }
 
   public func setExtendedAttribute(_ attribute: ExtendedAttribute) throws {
@@ -38,18 +57,25 @@ extension OpenFolder {
 
 /// How the kernel shows POSIX ACLs; they travel as text of their own, see `AccessLists`.
 private let accessListPrefix = Array("system.posix_acl_".utf8)
+private let inheritedAccessList = Array("system.posix_acl_default".utf8)
 
-private func readAttributes(_ descriptor: Int32, shown: String) throws -> [ExtendedAttribute] {
+private func readAttributes(_ descriptor: Int32, shown: String) throws -> VisibleAttributes {
   let list = try growing(shown, "list the attributes of") { flistxattr(descriptor, $0, $1) }
-  var attributes: [ExtendedAttribute] = []
-  for name in list.split(separator: 0) where !name.starts(with: accessListPrefix) {
+  var found = VisibleAttributes()
+  for name in list.split(separator: 0) {
+    if name.starts(with: accessListPrefix) {
+      let isInherited = name.elementsEqual(inheritedAccessList)
+      if isInherited { found.hasInheritedAccessList = true } else { found.hasAccessList = true }
+      continue
+    }
     let terminated = name.map { CChar(bitPattern: $0) } + [0]
     let value = try growing(shown, "read an attribute of") {
       fgetxattr(descriptor, terminated, $0, $1)
     }
-    attributes.append(ExtendedAttribute(name: Array(name), value: value))
+    found.attributes.append(ExtendedAttribute(name: Array(name), value: value))
   }
-  return attributes.sorted { $0.name.lexicographicallyPrecedes($1.name) }
+  found.attributes.sort { $0.name.lexicographicallyPrecedes($1.name) }
+  return found
 }
 
 private func writeAttribute(

@@ -13,8 +13,8 @@ final class CopiedFile: PassingFile, @unchecked Sendable {
     var changed: [CheckedPages.Change] = []
   }
 
-  /// Files with so much data or less are read at once by whoever finds them, and closed: there may be thousands of
-  /// them in the pipeline, more than a process may have open.
+  /// Of files with so much data or less there may be thousands in the pipeline, more than a process may
+  /// have open: those that the budget has no room for are read at once by whoever finds them, and closed.
   static let smallSize: UInt64 = 128 << 10
 
   let size: UInt64
@@ -38,7 +38,7 @@ final class CopiedFile: PassingFile, @unchecked Sendable {
   init(
     _ source: OpenFile, size: UInt64, _ sparse: SparseMap? = nil,
     ifChanged changes: TarWriter.ChangingFiles, checksum algorithm: ChecksumAlgorithm,
-    isReadOnce: Bool, _ inspector: PageInspector?,
+    isReadOnce: Bool, _ inspector: PageInspector?, budget: OpenFileBudget? = nil,
     inspect: ((UnsafeRawBufferPointer) -> Void)? = nil
   ) {
     self.source = source
@@ -49,17 +49,25 @@ final class CopiedFile: PassingFile, @unchecked Sendable {
     self.isReadOnce = isReadOnce
     self.inspector = inspector
     self.inspect = inspect
-    isReadAtOnce = (sparse?.storedSize ?? size) <= CopiedFile.smallSize || inspect != nil
+    let isSmall = (sparse?.storedSize ?? size) <= CopiedFile.smallSize
+    let waits = inspect == nil && (!isSmall || budget?.take() == true)
+    self.budget = isSmall && waits ? budget : nil
+    isReadAtOnce = !waits
   }
 
   /// Whether it is read by whoever adds it to the archive.
   let isReadAtOnce: Bool
+  /// Where a small file has to be given back when it is closed.
+  private let budget: OpenFileBudget?
 
   /// nil as long as it is on its way.
   var outcome: Outcome? { result.withLock { $0 } }
 
   /// Lets the kernel read a piece already, while others are being worked on.
-  func expect(_ offset: UInt64, _ count: Int) { source.advise(.willNeed, offset, count) }
+  func expect(_ offset: UInt64, _ count: Int) {
+    // For a few pages it is not worth a call: the kernel reads that much ahead by itself.
+    if UInt64(count) > CopiedFile.smallSize { source.advise(.willNeed, offset, count) }
+  }
 
   /// Fills `room` with what is at `offset`.
   ///
@@ -84,6 +92,7 @@ final class CopiedFile: PassingFile, @unchecked Sendable {
       }
       if more > 0 { throw sizeChanged("longer") }
     }
+    budget?.giveBack()
     try source.close()
   }
 

@@ -1,0 +1,38 @@
+import StillArchive
+import StillModel
+import StillSystem
+
+/// Finds out how much there is to read while it is being read already: with a hundred thousand files to
+/// look at, nobody waits for a forecast.
+final class SizeEstimate {
+  private let over = Cancellation()
+  private let thread: WorkerThread
+
+  /// - Parameter more: bytes beside those of the trees.
+  init(of trees: [SourceTree], beside more: UInt64 = 0, _ observer: any Observer) throws {
+    thread = try WorkerThread { [over] in
+      // What is wrong with a tree, whoever copies it finds.
+      let bytes = try? trees.reduce(more) { try $0 + SizeEstimate.contentSize(of: $1, over) }
+      if let bytes, !over.isCancelled { observer.expects(bytes: bytes) }
+    }
+  }
+
+  deinit { end() }
+
+  /// Ends it, and lets go of the folders.
+  func end() {
+    over.cancel(StillError(.failed, "the copy is done"))
+    thread.join()
+  }
+
+  /// In bytes.
+  private static func contentSize(
+    of tree: SourceTree, _ cancellation: Cancellation
+  ) throws -> UInt64 {
+    var bytes: UInt64 = 0
+    _ = try TreeWalk.run(tree, cancellation: cancellation) { entry in
+      if case .file = entry.kind { bytes += entry.metadata.size }
+    }
+    return bytes
+  }
+}
