@@ -3,14 +3,21 @@ import StillModel
 import StillSystem
 
 /// Finds out how much there is to read while it is being read already: with a hundred thousand files to
-/// look at, nobody waits for a forecast.
+/// look at, nobody waits for a forecast. What is copied in a moment has none.
 final class SizeEstimate {
+  /// In seconds.
+  private static let moment = 2.0
   private let over = Cancellation()
   private let thread: WorkerThread
 
   /// - Parameter more: bytes beside those of the trees.
   init(of trees: [SourceTree], beside more: UInt64 = 0, _ observer: any Observer) throws {
     thread = try WorkerThread { [over] in
+      let watch = Stopwatch()
+      while watch.seconds < SizeEstimate.moment {
+        if over.isCancelled { return }
+        Clock.sleep(milliseconds: 10)
+      }
       // What is wrong with a tree, whoever copies it finds.
       let bytes = try? trees.reduce(more) { try $0 + SizeEstimate.contentSize(of: $1, over) }
       if let bytes, !over.isCancelled { observer.expects(bytes: bytes) }

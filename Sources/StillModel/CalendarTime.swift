@@ -13,29 +13,79 @@ public struct CalendarTime: Hashable, Sendable, Comparable {
   }
 
   /// `2026-11-21T02:00:00Z`, ISO 8601.
-  public var iso8601: String {
-    let p = parts
-    return "\(pad(p.year, 4))-\(pad(p.month))-\(pad(p.day))T"
-      + "\(pad(p.hour)):\(pad(p.minute)):\(pad(p.second))Z"
-  }
+  public var iso8601: String { text(separator: "T", ending: "Z") }
 
   /// `2026-11-21 02:00:00 GMT`, as PostgreSQL's backup manifest writes times.
-  public var manifestStyle: String {
-    let p = parts
-    return "\(pad(p.year, 4))-\(pad(p.month))-\(pad(p.day)) "
-      + "\(pad(p.hour)):\(pad(p.minute)):\(pad(p.second)) GMT"
-  }
+  public var manifestStyle: String { text(separator: " ", ending: " GMT") }
 
   /// Reads `2026-11-21T02:00:00Z`; nil for anything else.
-  public init?(iso8601 text: String) {
-    let bytes = Array(text.utf8)
-    guard bytes.count == 20 else { return nil }
-    func number(_ range: Range<Int>) -> Int? { Int(String(decoding: bytes[range], as: UTF8.self)) }
-    guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10),
-      let hour = number(11..<13), let minute = number(14..<16), let second = number(17..<19)
+  public init?(iso8601 text: String) { self.init(text.utf8, separator: "T", ending: "Z") }
+
+  /// Reads `2026-11-21 02:00:00 GMT`; nil for anything else.
+  public init?(manifestStyle text: some Sequence<UInt8>) {
+    self.init(text, separator: " ", ending: " GMT")
+  }
+
+  /// A manifest may have a million of them, so they are written and read byte by byte.
+  private func text(separator: Unicode.Scalar, ending: StaticString) -> String {
+    let p = parts
+    return String(unsafeUninitializedCapacity: 40) { buffer in
+      var count = 0
+      func put(_ byte: UInt8) {
+        buffer[count] = byte
+        count += 1
+      }
+      func put(_ number: Int, _ width: Int) {
+        var unit = 1
+        for _ in 1..<width { unit *= 10 }
+        while number / unit >= 10 { unit *= 10 }
+        while unit > 0 {
+          put(UInt8(ascii: "0") + UInt8(number / unit % 10))
+          unit /= 10
+        }
+      }
+      put(p.year, 4)
+      for number in [p.month, p.day] {
+        put(UInt8(ascii: "-"))
+        put(number, 2)
+      }
+      put(UInt8(ascii: separator))
+      put(p.hour, 2)
+      for number in [p.minute, p.second] {
+        put(UInt8(ascii: ":"))
+        put(number, 2)
+      }
+      ending.withUTF8Buffer { $0.forEach(put) }
+      return count
+    }
+  }
+
+  private init?(_ text: some Sequence<UInt8>, separator: Unicode.Scalar, ending: StaticString) {
+    var rest = text.makeIterator()
+    func number(_ digits: Int) -> Int? {
+      var number = 0
+      for _ in 0..<digits {
+        guard let byte = rest.next(), (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else {
+          return nil
+        }
+        number = number * 10 + Int(byte - UInt8(ascii: "0"))
+      }
+      return number
+    }
+    func take(_ byte: Unicode.Scalar) -> Bool { rest.next() == UInt8(ascii: byte) }
+    guard let year = number(4), take("-"), let month = number(2), take("-"),
+      let day = number(2), take(separator), let hour = number(2), take(":"),
+      let minute = number(2), take(":"), let second = number(2)
     else { return nil }
+    guard ending.withUTF8Buffer({ $0.allSatisfy { rest.next() == $0 } }), rest.next() == nil else {
+      return nil
+    }
     self.init(year: year, month: month, day: day, hour: hour, minute: minute, second: second)
-    guard iso8601 == text else { return nil }
+    // The thirtieth of February would be another day.
+    let p = parts
+    guard p.year == year, p.month == month, p.day == day, p.hour == hour, p.minute == minute,
+      p.second == second
+    else { return nil }
   }
 
   /// A date of the Gregorian calendar and a time of day.

@@ -45,7 +45,7 @@ enum ManifestEntry {
     guard rest.elementsEqual(" }".utf8) else { return nil }
     return file(
       path: Array(path), size: UInt64(String(decoding: size, as: UTF8.self)),
-      modified: String(decoding: time, as: UTF8.self),
+      modified: CalendarTime(manifestStyle: time),
       algorithm: algorithm.isEmpty
         ? ChecksumAlgorithm.none
         : ChecksumAlgorithm(rawValue: String(decoding: algorithm, as: UTF8.self)),
@@ -53,13 +53,14 @@ enum ManifestEntry {
   }
 
   private static func file(
-    path: [UInt8]?, size: UInt64?, modified: String, algorithm: ChecksumAlgorithm?, sum: [UInt8]?
+    path: [UInt8]?, size: UInt64?, modified: CalendarTime?, algorithm: ChecksumAlgorithm?,
+    sum: [UInt8]?
   ) -> ManifestFile? {
     guard let path, !path.isEmpty, !path.contains(0), let size, let algorithm, let sum,
-      let time = CalendarTime(manifestStyle: modified)
+      let modified
     else { return nil }
     return ManifestFile(
-      path: FilePath(bytes: path), size: size, modified: time,
+      path: FilePath(bytes: path), size: size, modified: modified,
       checksum: Checksum(algorithm: algorithm, bytes: sum))
   }
 
@@ -84,17 +85,9 @@ enum ManifestEntry {
     var file: ManifestFile? {
       ManifestEntry.file(
         path: path.map { Array($0.utf8) } ?? encodedPath.flatMap { Hexadecimal.bytes($0.utf8) },
-        size: size, modified: modified, algorithm: algorithm ?? ChecksumAlgorithm.none,
+        size: size, modified: CalendarTime(manifestStyle: modified.utf8),
+        algorithm: algorithm ?? ChecksumAlgorithm.none,
         sum: checksum.map { Hexadecimal.bytes($0.utf8) } ?? [])
     }
-  }
-}
-
-extension CalendarTime {
-  /// Reads `2026-11-21 02:00:00 GMT`; nil for anything else.
-  init?(manifestStyle text: String) {
-    let parts = text.split(separator: " ")
-    guard parts.count == 3, parts[2] == "GMT" else { return nil }
-    self.init(iso8601: "\(parts[0])T\(parts[1])Z")
   }
 }
