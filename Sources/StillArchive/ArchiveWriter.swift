@@ -136,6 +136,10 @@ public final class ArchiveWriter {
     try tar.add(member)
   }
 
+  /// Waits until all content that was added has been read: what happens to live files from then on is
+  /// not in the archive.
+  public func waitUntilRead() throws { try tar.waitUntilRead() }
+
   /// Ends the archive and puts it, and its name, on the disk.
   public func finish() throws -> ArchiveSummary {
     let written = try tar.finish()
@@ -179,6 +183,8 @@ public final class ArchiveWriter {
       let listed: FilePath? =
         tree.exclusions == nil ? nil : tree.manifestPrefix.joining(entry.path)
       if let rewrite = tree.rewrites[entry.path] {
+        // What it says has to be as of after everything before it.
+        try waitUntilRead()
         let metadata = try source.metadata()
         let content = try rewrite(try source.readAll())
         try add(

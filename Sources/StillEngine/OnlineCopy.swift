@@ -29,6 +29,9 @@ extension OnlineBackup {
       try archives.write(name) { archive in
         try archive.add(tree)
         guard tree.isDataDirectory else { return }
+        // The log of the backup ends where its mode does: nothing may be read of the live files after that.
+        try archive.waitUntilRead()
+        TestHooks.reached("copied")
         let ended = try end()
         ending = ended
         try add(ended, to: archive, like: try live.metadata())

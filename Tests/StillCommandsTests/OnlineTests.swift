@@ -55,6 +55,27 @@ import Testing
     #expect(sums.contains("Bad checksums:  0"))
   }
 
+  @Test("Nothing of the live files is read after the end of backup mode, whose log the backup has")
+  func readBeforeTheEnd() throws {
+    let site = try OnlineSite()
+    // The last file of all, but for the control file.
+    let last = "\(site.cluster.dataDirectory)/zz-last"
+    func write(_ letter: String) throws {
+      try Tool.demand(
+        "sh", "-c", "head -c 300000 /dev/zero | tr '\\0' \"$1\" | dd of=\"$2\" conv=notrunc status=none; chmod 644 \"$2\"",
+        "sh", letter, last)
+    }
+    try write("o")
+    let held = try HeldProgram(site.words(), at: "copied", in: site.place)
+    try write("n")
+    let ended = try held.goOn()
+    #expect(ended.status == 0, "\(ended.talk)")
+    let place = try TestFolder(on: .memory, owner: FakeHost.owner)
+    let target = try site.restore(into: place)
+    let found = try OpenFile.open(target.appending("zz-last")).readAll()
+    #expect(Set(found) == [UInt8(ascii: "o")])
+  }
+
   @Test("PostgreSQL's own tools take the archives; without backup_label no server starts on them")
   func byHand() throws {
     let site = try OnlineSite()

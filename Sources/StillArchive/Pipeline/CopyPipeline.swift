@@ -20,6 +20,8 @@ public final class CopyPipeline {
     /// To be written, by number.
     var ready: [UInt64: Block] = [:]
     var submitted: UInt64 = 0
+    /// Of those, whose files are read.
+    var read: UInt64 = 0
     var isComplete = false
     var failure: (any Error)?
     /// There when the writer has ended.
@@ -134,6 +136,18 @@ public final class CopyPipeline {
     return count
   }
 
+  /// Waits until all that was appended so far has been read from where it lies: a live file that is
+  /// read later may be of a later time.
+  ///
+  /// - Throws: the first error of any thread.
+  func waitUntilRead() throws {
+    if let current, current.inputCount > 0 { try submit() }
+    try shared.wait { state in
+      if let failure = state.failure { throw failure }
+      return state.read == state.submitted ? () : nil
+    }
+  }
+
   /// Ends the stream: waits until all of it is written and on the disk.
   public func finish() throws -> Output {
     if let current, current.inputCount > 0 { try submit() }
@@ -213,7 +227,10 @@ public final class CopyPipeline {
         guard case .some(.some(let block)) = next else { return }
         do {
           try confined.value.prepare(block)
-          shared.update { $0.ready[block.number] = block }
+          shared.update {
+            $0.ready[block.number] = block
+            $0.read += 1
+          }
           try confined.value.handIn(block) { block in shared.update { $0.pool.drop(block) } }
           shared.update { $0.pool.drop(block) }
         } catch {

@@ -67,6 +67,9 @@ public final class TarWriter {
     members += 1
   }
 
+  /// Waits until everything that was added has been read.
+  func waitUntilRead() throws { try pipeline.waitUntilRead() }
+
   /// Ends the archive, with two blocks of zeros, and puts it on the disk.
   public func finish() throws -> CopyPipeline.Output {
     try put([UInt8](repeating: 0, count: 2 * TarFormat.blockSize))
