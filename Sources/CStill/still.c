@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -24,9 +25,10 @@ int still_openat(int folder, const char *name, int flags, mode_t mode) {
 int still_open_direct(const char *path) { return open(path, O_WRONLY | O_DIRECT | O_CLOEXEC); }
 
 pid_t still_spawn(const char *path, char *const argv[], char *const environment[], int input,
-                  int output, int errors, int socket, int own_session, int folder) {
+                  int output, int errors, int socket, int own_session, int folder, int tied) {
   int failure[2];
   if (pipe2(failure, O_CLOEXEC) != 0) return -1;
+  pid_t self = getpid();
   sigset_t all, before;
   sigfillset(&all);
   // No handler of ours may run in the child before exec.
@@ -36,6 +38,8 @@ pid_t still_spawn(const char *path, char *const argv[], char *const environment[
     for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
     if (own_session) setsid();
     else setpgid(0, 0);
+    // The parent may have died before this was said.
+    if (tied && (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != self)) _exit(127);
     // Out of the way first: each may have one of the numbers that are given out below.
     int kept = socket < 0 ? -1 : fcntl(socket, F_DUPFD, 10);
     int fed = input < 0 ? -1 : fcntl(input, F_DUPFD, 10);

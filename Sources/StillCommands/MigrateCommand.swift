@@ -10,13 +10,7 @@ struct MigrateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "migrate",
     abstract: "Move a running cluster to other disks or another host, with seconds of downtime.",
-    discussion: """
-      discover, plan, pass, pass, stop, final pass, start
-
-      NOT FINISHED: for trials on copies only. Cutting over and going back are not yet safe against \
-      everything that can go wrong between two hosts.
-      """,
-    shouldDisplay: false)
+    discussion: "discover, plan, pass, pass, stop, final pass, start")
 
   @OptionGroup var cluster: DataDirectoryOptions
 
@@ -64,7 +58,7 @@ struct MigrateCommand: ParsableCommand {
     help: ArgumentHelp(
       "What starts the new server, run by /bin/sh -c as the owner of the cluster. By default what "
         + "starts the old one, with the new folder.", valueName: "command"))
-  var startCommand: String?
+  var targetStartCommand: String?
 
   @Flag(help: "Leave the new server to be started by somebody else.")
   var noStart = false
@@ -92,6 +86,12 @@ struct MigrateCommand: ParsableCommand {
       valueName: "dir"))
   var targetPrograms: String?
 
+  @Flag(
+    help:
+      "Move to a host that sorts text otherwise, and rebuild indexes after: until then the new server gives wrong answers."
+  )
+  var reindexAfter = false
+
   @Flag(help: "A rehearsal: make the passes, and let the old server run. Nothing moves.")
   var keepSourceRunning = false
 
@@ -103,13 +103,13 @@ struct MigrateCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "What stops the old server, in place of its systemd unit, pg_ctlcluster or pg_ctl. Wants "
-        + "--restart-command too.", valueName: "command"))
+        + "--start-command too.", valueName: "command"))
   var stopCommand: String?
 
   @Option(
     help: ArgumentHelp(
       "What starts the old server again, if the migration does not succeed.", valueName: "command"))
-  var restartCommand: String?
+  var startCommand: String?
 
   @Option(
     help: ArgumentHelp("Send no more than so much in a second (50M).", valueName: "size"))
@@ -121,6 +121,12 @@ struct MigrateCommand: ParsableCommand {
   @Flag(help: "Bring the old server of a migration back, whose data directory --pgdata names.")
   var undo = false
 
+  @Flag(help: "With --undo: no server runs on the new place, and none will.")
+  var targetIsDown = false
+
+  @Flag(help: "With --undo: give up what the new server has written since it was started.")
+  var discardNew = false
+
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
@@ -130,6 +136,9 @@ struct MigrateCommand: ParsableCommand {
       }
       return
     }
+    guard !targetIsDown, !discardNew else {
+      throw ValidationError("--target-is-down and --discard-new go with --undo.")
+    }
     guard to != nil else { throw ValidationError("Missing the target: use --to DIR.") }
     guard (1...100).contains(passes) else { throw ValidationError("--passes wants 1 to 100.") }
     if let maxDowntime, !(0.1...86400).contains(maxDowntime) {
@@ -138,11 +147,13 @@ struct MigrateCommand: ParsableCommand {
     guard (1...86400).contains(stopTimeout) else {
       throw ValidationError("--stop-timeout wants 1 to 86400 seconds.")
     }
-    guard (stopCommand == nil) == (restartCommand == nil) else {
-      throw ValidationError("--stop-command and --restart-command go together.")
+    guard (stopCommand == nil) == (startCommand == nil) else {
+      throw ValidationError(
+        "--stop-command and --start-command go together, and are the old server's; "
+          + "--target-start-command starts the new one.")
     }
-    guard startCommand == nil || !noStart else {
-      throw ValidationError("--start-command and --no-start exclude each other.")
+    guard targetStartCommand == nil || !noStart else {
+      throw ValidationError("--target-start-command and --no-start exclude each other.")
     }
     if let rateLimit, rateLimit.bytes == 0 { throw ValidationError("--rate-limit wants a size.") }
   }
@@ -153,9 +164,13 @@ struct MigrateCommand: ParsableCommand {
       try Identity.become(ownerOf: dataDirectory, .dataDirectory)
       let observer = output.observer()
       defer { observer.end() }
-      let result = try undoMigration(of: dataDirectory, observer)
+      var request = UndoRequest(dataDirectory: dataDirectory)
+      request.targetIsDown = targetIsDown
+      request.discardsNew = discardNew
+      let result = try undoMigration(request, observer)
       observer.end()
       try output.show(UndoDocument(result: result))
+      if !result.isStarted { throw Verdict(status: .incomplete) }
       return
     }
     let request = try request(dataDirectory)
@@ -193,16 +208,18 @@ struct MigrateCommand: ParsableCommand {
     request.mostDowntime = maxDowntime
     request.onOverrun = onOverrun
     request.startsServer = !noStart
-    request.startCommand = startCommand
+    request.startCommand = targetStartCommand
     request.remoteShell = ssh.split(separator: " ").map(String.init)
     request.connection = targetConnection
     request.moduleFolder = moduleDir.map { FilePath($0) }
     request.programs = targetPrograms.map { FilePath($0) }
+    request.acceptsRebuild = reindexAfter
+    request.isDryRun = dryRun
     request.isRehearsal = keepSourceRunning
     request.stopTimeout = stopTimeout
     request.rateLimit = rateLimit?.bytes
-    if let stopCommand, let restartCommand {
-      request.serverCommands = ServerCommands(stop: stopCommand, start: restartCommand)
+    if let stopCommand, let startCommand {
+      request.serverCommands = ServerCommands(stop: stopCommand, start: startCommand)
     }
     return request
   }

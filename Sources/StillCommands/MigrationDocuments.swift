@@ -6,7 +6,24 @@ import StillSystem
 struct MigrationPlanDocument: Displayable {
   var plan: MigrationPlan
 
-  func encode(to encoder: any Encoder) throws { try plan.encode(to: encoder) }
+  private enum Key: CodingKey { case forecast }
+
+  func encode(to encoder: any Encoder) throws {
+    try plan.encode(to: encoder)
+    var more = encoder.container(keyedBy: Key.self)
+    try more.encode(plan.forecast, forKey: .forecast)
+  }
+
+  private var forecast: String {
+    let forecast = plan.forecast
+    return "at \(ByteCount.text(forecast.rate))/s the first pass would take "
+      + "\(Figures.duration(forecast.firstPassSeconds))"
+      + (plan.isRehearsal
+        ? ""
+        : "; a final pass now would compare \(forecast.finalFiles) files, "
+          + "\(ByteCount.text(forecast.finalBytes)), about \(Figures.duration(forecast.finalPassSeconds)), "
+          + "and with it the servers' stop and start")
+  }
 
   var text: String {
     var text = "move \(plan.dataDirectory) to \(plan.target), \(ByteCount.text(plan.size))\n"
@@ -22,6 +39,7 @@ struct MigrationPlanDocument: Displayable {
     }
     if plan.isResumed { text += "the target holds an earlier pass; everything is compared\n" }
     text += "passes while the server runs: \(plan.mostPasses) at most\n"
+    text += "forecast: \(forecast)\n"
     guard !plan.isRehearsal else {
       return text + "a rehearsal: the old server runs on, nothing moves\n"
     }
@@ -35,8 +53,11 @@ struct MigrationPlanDocument: Displayable {
     } else {
       text += "the new server is started by somebody else\n"
     }
-    text += "go back with: \(plan.control.startLine)\n"
+    text += "if it fails, the old one is started with: \(plan.control.startLine)\n"
     for line in plan.advice { text += "note: \(line)\n" }
+    for part in plan.rebuild {
+      text += "rebuild in database \(part.database): \(part.indexes.joined(separator: ", "))\n"
+    }
     return text
   }
 }

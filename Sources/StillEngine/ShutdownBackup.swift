@@ -23,7 +23,7 @@ func withStoppedSource<Result>(
         try flush(plan, cluster, run)
         let stopped = try StoppedServer(
           cluster, server, within: request.stopTimeout, program: request.program,
-          units: provider.units, run)
+          units: provider.units, for: "backup", run)
         back = stopped
         do {
           let frozen = try freeze { try stopped.flushed() }
@@ -50,7 +50,7 @@ func withStoppedSource<Result>(
   try cluster.session.checkpoint()
   let stopped = try StoppedServer(
     cluster, server, within: request.stopTimeout, program: request.program,
-    units: provider.units, run)
+    units: provider.units, for: "backup", run)
   let result: Result
   do {
     let source = ClusterSource(

@@ -10,6 +10,8 @@ final class StoppedServer {
   private let cluster: LiveCluster
   private let units: (any ServiceUnits)?
   private let run: Run
+  /// What it is stopped for, in messages: `backup`.
+  private let job: String
   private let sentinel: Sentinel?
   /// Seconds that the server may take to stop.
   private let limit: Double
@@ -35,8 +37,9 @@ final class StoppedServer {
   /// - Throws: where it does not stop. Then it has been started again, or goes on running.
   init(
     _ cluster: LiveCluster, _ server: ServerSwitch, within limit: Double, program: FilePath,
-    units: (any ServiceUnits)?, _ run: Run
+    units: (any ServiceUnits)?, for job: String, _ run: Run
   ) throws {
+    self.job = job
     self.cluster = cluster
     self.server = server
     self.units = units
@@ -81,7 +84,7 @@ final class StoppedServer {
       throw StillError(
         .postgres,
         "the broker has died, and its sentinel has started the server before all was copied",
-        hint: "Run the backup again.")
+        hint: "Run the \(job) again.")
     }
     try server.requireDown(cluster.directory.folder)
     try requireLeft(DataDirectory.readControlFile(cluster.directory.folder))
@@ -94,8 +97,8 @@ final class StoppedServer {
   func requireLeft(_ found: ControlFile) throws {
     guard found == control else {
       throw StillError(
-        .copying, "the server was started and stopped again after it was stopped for this backup",
-        hint: "Whoever looks after it has to let it be down; run the backup again.")
+        .copying, "the server was started and stopped again after it was stopped for this \(job)",
+        hint: "Whoever looks after it has to let it be down; run the \(job) again.")
     }
   }
 
@@ -140,8 +143,8 @@ final class StoppedServer {
     }
   }
 
-  /// From here on nobody starts the server but `bringBack`, whatever becomes of this process: another
-  /// one may be about to take its place.
+  /// From here on nobody starts the server, whatever becomes of this process: another one has taken its
+  /// place.
   func endWatch() throws {
     if case .unit = server.control { try units?.letUnitBeDown() }
     sentinel?.dismiss()

@@ -16,11 +16,12 @@ public struct Child: Sendable {
   ///   - socket: its descriptor 3, if it is to have one.
   ///   - folder: its working folder, where that is not to be ours.
   ///   - hasOwnSession: true for one that outlives the terminal.
+  ///   - isTied: true for one that must not outlive the thread that starts it, however that ends.
   public static func start(
     _ program: String, _ arguments: [String], environment: [String: String],
     input: OpenFile? = nil, output: OpenFile? = nil, errors: OpenFile? = nil,
     socket: Int32? = nil,
-    folder: OpenFolder? = nil, hasOwnSession: Bool = false
+    folder: OpenFolder? = nil, hasOwnSession: Bool = false, isTied: Bool = false
   ) throws -> Child {
     var argv: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) }
     argv.append(nil)
@@ -30,7 +31,7 @@ public struct Child: Sendable {
     let process = still_spawn(
       program, argv, variables, input?.descriptor ?? -1, output?.descriptor ?? -1,
       (errors ?? output)?.descriptor ?? -1, socket ?? -1,
-      hasOwnSession ? 1 : 0, folder?.descriptor ?? -1)
+      hasOwnSession ? 1 : 0, folder?.descriptor ?? -1, isTied ? 1 : 0)
     let code = errno
     guard process > 0 else { throw StillError.system("start", program, code) }
     return Child(process: process)

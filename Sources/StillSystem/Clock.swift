@@ -22,6 +22,14 @@ public enum Clock {
     return Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec)
   }
 
+  /// What the time of day is ahead of the time since the start of the machine, in nanoseconds: it changes
+  /// only where somebody sets the clock.
+  public static func offset() -> Int64 {
+    var sinceStart = timespec()
+    clock_gettime(CLOCK_BOOTTIME, &sinceStart)
+    return wall() - (Int64(sinceStart.tv_sec) * 1_000_000_000 + Int64(sinceStart.tv_nsec))
+  }
+
   /// Lets this thread rest.
   public static func sleep(milliseconds: UInt32) {
     usleep(milliseconds * 1000)

@@ -56,6 +56,14 @@ public final class Errand {
     }
   }
 
+  /// Everything that it said.
+  public func allLines() throws -> [String] {
+    guard let output else { return [] }
+    try output.rewind()
+    return String(decoding: try output.readAll(), as: UTF8.self).split(whereSeparator: \.isNewline)
+      .map(String.init)
+  }
+
   /// The first line of what it said.
   public var firstLine: String {
     guard let output else { return "" }

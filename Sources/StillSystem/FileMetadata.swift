@@ -1,6 +1,7 @@
 import CStill
 import Glibc
 import StillModel
+import SystemPackage
 
 /// What tells a file or folder from every other one, whatever paths lead to it.
 public struct FileIdentity: Hashable, Sendable {
@@ -29,6 +30,19 @@ public struct FileMetadata: Hashable, Sendable {
   public var device: DeviceNumber
   public var inode: UInt64
   public var linkCount: UInt64
+
+  /// What is at a path, the link itself where it is one; nil where nothing is.
+  ///
+  /// - Throws: where nobody may look.
+  public static func ifPresent(at path: FilePath) throws -> FileMetadata? {
+    var status = stat()
+    let code = path.withPlatformString { lstat($0, &status) == 0 ? 0 : errno }
+    switch code {
+    case 0: return FileMetadata(status)
+    case ENOENT, ENOTDIR: return nil
+    default: throw StillError.system("examine", path.string, code)
+    }
+  }
 
   public var identity: FileIdentity { FileIdentity(device: device, inode: inode) }
 

@@ -2,6 +2,13 @@ import StillModel
 import StillSystem
 import SystemPackage
 
+extension Rsync {
+  /// In seconds.
+  static let connectionLimit = "--contimeout=10"
+  /// Where nobody is silent while he works.
+  static let daemonLimits = [connectionLimit, "--timeout=60"]
+}
+
 /// Small things for which a daemon knows no other way than a transfer.
 extension Rsync {
   /// The names in a folder of a daemon; nil where there is none.
@@ -29,11 +36,17 @@ extension Rsync {
     return true
   }
 
-  /// Sends everything of a folder, and removes nothing.
-  public func send(_ folder: FilePath, to url: String, syncsEachFile: Bool) throws {
-    let words =
-      ["--recursive", "--links", "--perms"] + (syncsEachFile ? ["--fsync"] : [])
-      + ["--", folder.string + "/", url]
+  /// Makes the folders that a folder holds; those that are there stay as they are.
+  public func makeFolders(_ folder: FilePath, at url: String) throws {
+    let (status, text) = try run(["--recursive", "--", folder.string + "/", url])
+    guard status == 0 else { throw refused(url, status, text) }
+  }
+
+  /// Sends one file, with its owner where the daemon may set that, and puts it on the disk.
+  ///
+  /// - Parameter url: of a folder that is there.
+  public func send(file: FilePath, to url: String) throws {
+    let words = ["--owner", "--group", "--numeric-ids", "--fsync", "--", file.string, url]
     let (status, text) = try run(words)
     guard status == 0 else { throw refused(url, status, text) }
   }
@@ -53,8 +66,8 @@ extension Rsync {
   private func run(_ words: [String]) throws -> (status: Int32, text: String) {
     let output = try OpenFile.inMemory()
     let child = try Child.start(
-      program.string, words, environment: Rsync.environment, input: OpenFile.open("/dev/null"),
-      output: output)
+      program.string, Rsync.daemonLimits + words, environment: Rsync.environment,
+      input: OpenFile.open("/dev/null"), output: output, isTied: true)
     let status = child.wait()
     try output.rewind()
     return (status, String(decoding: try output.readAll(), as: UTF8.self))

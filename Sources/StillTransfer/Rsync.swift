@@ -74,6 +74,32 @@ public struct Rsync: Sendable {
     _ order: RsyncOrder, from source: OpenFolder, to target: String, _ cancellation: Cancellation,
     progress: (UInt64) -> Void = { _ in }
   ) throws -> RsyncReport {
+    var attempt = 1
+    while true {
+      do {
+        return try runOnce(order, from: source, to: target, cancellation, progress)
+      } catch let failure as Unfinished {
+        // A file that was cut off while it was read, as a server does it with a table: the next
+        // time it is what it is.
+        let isWorthIt = order.isLive && failure.status == 23 && attempt < Rsync.attempts
+        guard isWorthIt else { throw failure.error }
+        attempt += 1
+      }
+    }
+  }
+
+  /// How often an order is carried out on live files that change under it.
+  private static let attempts = 3
+
+  private struct Unfinished: Error {
+    var status: Int32
+    var error: StillError
+  }
+
+  private func runOnce(
+    _ order: RsyncOrder, from source: OpenFolder, to target: String, _ cancellation: Cancellation,
+    _ progress: (UInt64) -> Void
+  ) throws -> RsyncReport {
     let words = order.words(to: target)
     let talk = try OpenFile.pipe()
     let list = try order.list.map { bytes in
@@ -85,7 +111,7 @@ public struct Rsync: Sendable {
     try cancellation.checkpoint()
     let child = try Child.start(
       program.string, words, environment: Rsync.environment,
-      input: list ?? OpenFile.open("/dev/null"), output: talk.writing, folder: source)
+      input: list ?? OpenFile.open("/dev/null"), output: talk.writing, folder: source, isTied: true)
     try talk.writing.close()
     var status: Int32?
     do {
@@ -93,7 +119,9 @@ public struct Rsync: Sendable {
         let report = try read(talk.reading, progress)
         let ended = child.wait()
         status = ended
-        try order.judge(ended, report, source.path)
+        do { try order.judge(ended, report, source.path) } catch let error as StillError {
+          throw Unfinished(status: ended, error: error)
+        }
         return report
       }
     } catch {

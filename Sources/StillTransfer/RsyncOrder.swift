@@ -26,18 +26,22 @@ public struct RsyncOrder: Hashable, Sendable {
   /// Whether each file is put on the disk before its name counts. Where the target can be synced as a
   /// whole that is faster.
   public var syncsEachFile: Bool
+  /// Whether the target keeps times to the nanosecond. Where not, whole seconds are compared: what
+  /// changed within one of them goes by its content.
+  public var keepsNanoseconds: Bool
   /// Bytes a second that are sent at most.
   public var rateLimit: UInt64?
 
   public init(
     _ kind: Kind, excluded: [String] = [], isLive: Bool, remoteShell: [String] = [],
-    syncsEachFile: Bool = false, rateLimit: UInt64? = nil
+    syncsEachFile: Bool = false, keepsNanoseconds: Bool = true, rateLimit: UInt64? = nil
   ) {
     self.kind = kind
     self.excluded = excluded
     self.isLive = isLive
     self.remoteShell = remoteShell
     self.syncsEachFile = syncsEachFile
+    self.keepsNanoseconds = keepsNanoseconds
     self.rateLimit = rateLimit
   }
 
@@ -50,7 +54,7 @@ public struct RsyncOrder: Hashable, Sendable {
     // are others.
     var words = ["-aHAX", "--numeric-ids"]
     switch kind {
-    case .update: words += ["--delete", "--modify-window=-1"]
+    case .update: words += ["--delete", "--modify-window=\(keepsNanoseconds ? -1 : 0)"]
     case .compareEverything: words += ["--delete", "--checksum"]
     // One name after the other on stdin, each ended by a zero byte.
     case .compare: words += ["--checksum", "--from0", "--files-from=-"]
@@ -63,11 +67,19 @@ public struct RsyncOrder: Hashable, Sendable {
     if !remoteShell.isEmpty {
       words.append("--rsh=" + remoteShell.map(RsyncOrder.quoted).joined(separator: " "))
     }
-    // Plain numbers, one line each.
+    // A network that swallows everything; ssh has limits of its own.
+    if target.hasPrefix("rsync://") { words += daemonLimits }
     // One that is gone when it is its turn is no error then.
     if isLive, case .compare = kind { words.append("--ignore-missing-args") }
+    // Plain numbers, one line each.
     words += ["--no-human-readable", "--info=progress2,stats2", "--outbuf=L", "--", "./", target]
     return words
+  }
+
+  private var daemonLimits: [String] {
+    if case .update = kind { return Rsync.daemonLimits }
+    // While this side reads what it compares, it says nothing, and the other one would take that for death.
+    return [Rsync.connectionLimit]
   }
 
   /// Within double quotes rsync knows no escapes, but a doubled quote stands for one.

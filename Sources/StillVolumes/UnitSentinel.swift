@@ -15,6 +15,10 @@ struct StoppedUnit: Codable {
   func rescue(_ folder: OpenFolder) {
     let systemctl = Systemctl()
     SystemLog.warn("pgstill ended with \(unit.name) stopped; starting it")
+    guard awaitControlFile(folder) else {
+      return SystemLog.warn(
+        "the cluster of \(path) was moved; type: pgstill migrate --undo --pgdata \(path)")
+    }
     for attempt in 1...2 {
       do {
         // Takes back a stop that still waits, waits for one that is under way, and then for the start.
@@ -31,6 +35,22 @@ struct StoppedUnit: Codable {
       }
     }
     SystemLog.warn("the server of \(path) is down; type: systemctl start \(unit.name)")
+  }
+
+  /// A move takes the control file away, and puts it back where it does not succeed: before that a start is in
+  /// vain.
+  ///
+  /// - Returns: false where it does not come back.
+  private func awaitControlFile(_ folder: OpenFolder) -> Bool {
+    let watch = Stopwatch()
+    while let global = try? folder.folder("global"),
+      (try? global.metadataIfPresent(of: "pg_control")) == nil,
+      (try? global.metadataIfPresent(of: "pg_control.moved")) != nil
+    {
+      if watch.seconds > 600 { return false }
+      Clock.sleep(milliseconds: 200)
+    }
+    return true
   }
 
   /// What systemd stopped together with the unit.

@@ -46,8 +46,9 @@ final class MigrateSite: Sendable {
       ] + words, environment: environment, prefix: prefix)
   }
 
-  func undo() throws -> Tool.Outcome {
-    try PgstillProgram.run(["migrate", "--undo", "--pgdata", cluster.dataDirectory.string])
+  func undo(_ words: [String] = []) throws -> Tool.Outcome {
+    try PgstillProgram.run(
+      ["migrate", "--undo", "--pgdata", cluster.dataDirectory.string, "--json"] + words)
   }
 
   func postmaster(of folder: FilePath) throws -> Int32? {
@@ -79,7 +80,8 @@ final class MigrateSite: Sendable {
       "what is at the target is no cluster", sourceLocation: location)
     #expect(try cluster.sql("SELECT count(*) FROM here") == "20000", sourceLocation: location)
     #expect(
-      try cluster.sql("SELECT to_regclass('pgstill_migration')") == "", sourceLocation: location)
+      try cluster.sql("SELECT count(*) FROM pg_class WHERE relname LIKE 'pgstill%'") == "0",
+      sourceLocation: location)
   }
 
   /// What failed, from the one document on stdout.

@@ -11,8 +11,6 @@ import Testing
   func moves() throws {
     let site = try MigrateSite()
     let identifier = try site.cluster.sql("SELECT system_identifier FROM pg_control_system()")
-    // What was written long before the last pass is not looked at in the final one.
-    Clock.sleep(milliseconds: 6000)
     let load = try LedgerLoad(site.cluster)
     let outcome = try site.migrate()
     #expect(outcome.status == 0, "\(outcome.talk)")
@@ -31,7 +29,7 @@ import Testing
     #expect(
       try cluster.sql("SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE oid > 16383")
         == "\(site.place.path)/space")
-    #expect(try cluster.sql("SELECT to_regclass('pgstill_migration')") == "")
+    #expect(try cluster.sql("SELECT count(*) FROM pg_class WHERE relname LIKE 'pgstill%'") == "0")
     try cluster.sql("CREATE EXTENSION amcheck")
     #expect(
       try cluster.run(
@@ -46,16 +44,43 @@ import Testing
         true
       ])
     #expect(passes[0]["compared"] as? Int == 0)
-    let files = try #require(passes.last?["files"] as? Int)
-    #expect(try #require(passes.last?["compared"] as? Int) < files)
     let downtime = try #require(report["downtime"] as? [String: Double])
     #expect(try #require(downtime["seenByClient"]) >= downtime["copy", default: 1e9])
 
-    // Nobody starts the old one by mistake.
-    try cluster.run("pg_ctl", ["stop", "-w", "-s", "-D", site.target.string])
+    // Nobody starts the old one by mistake, and nobody moves it once more.
+    let twice = try site.failure(site.migrate(), 11)
+    #expect(twice.message.contains("was moved to \(site.target)"), "\(twice)")
+    let running = try site.failure(site.undo(), 11)
+    #expect(running.message.contains("the new server runs on"))
+    // A server that crashed has written what no checkpoint tells of.
+    try cluster.sql("CREATE TABLE confirmed AS SELECT 1 AS n")
+    try cluster.run("pg_ctl", ["stop", "-m", "immediate", "-w", "-s", "-D", site.target.string])
     #expect(throws: Trouble.self) { try cluster.start() }
-    let undone = try site.undo()
+    let refused = try site.failure(site.undo(), 11)
+    #expect(refused.message.contains("the new server has been started"))
+    // Where it has gone to, somebody may have started it.
+    let away = site.place.path.appending("away")
+    try Tool.demand("mv", site.target.string, away.string)
+    let gone = try site.failure(site.undo(["--discard-new"]), 11)
+    #expect(gone.message.contains("is not at \(site.target) any more"), "\(gone)")
+    try Tool.demand("mv", away.string, site.target.string)
+    #expect(throws: Trouble.self, "still") { try cluster.start() }
+    // What an undo leaves that was killed.
+    let control = "\(site.target)/global/pg_control"
+    try Tool.demand("mv", control, control + ".undone")
+    let second = try site.failure(site.undo(), 11)
+    #expect(second.message.contains("the new server has been started"), "\(second)")
+    try Tool.demand("mv", control + ".undone", control)
+    // After a reboot anybody may have the number of a server that crashed.
+    let lock = "\(site.target)/postmaster.pid"
+    try Tool.demand("rm", "-f", lock)
+    let undone = try site.undo(["--discard-new"])
     #expect(undone.status == 0, "\(undone.talk)")
+    #expect(
+      !FileManager.default.fileExists(atPath: "\(site.target)/global/pg_control"),
+      "nobody starts the new one by mistake")
+    #expect(
+      FileManager.default.fileExists(atPath: "\(site.target)/global/pg_control.undone"))
     #expect(try cluster.sql("SHOW data_directory") == cluster.dataDirectory.string)
     #expect(try cluster.sql("SELECT sum(amount) FROM ledger") == "0")
   }
@@ -76,7 +101,8 @@ import Testing
         for folder in "$1" "$1/pg_wal/" "$2"; do
           cd "$folder" && find . -path ./pg_wal -prune -o -type f ! -name 'pgstill.*' ! -name 'postmaster.opts' \
             ! -name pg_control.moved ! -name pg_control -print0 | sort -z | xargs -0 sha256sum
-          find . -printf '%P %m %u %y\\n' | grep -v -e pgstill -e opts -e pg_control -e '^pg_wal' | sort
+          find . -printf '%P %m %u %y\\n' | sed s/pg_control.moved/pg_control/ |
+            grep -v -e pgstill -e opts -e '^pg_wal' | sort
         done
         """, "sh", data.string, space.string)
     }
@@ -96,6 +122,21 @@ import Testing
     #expect(try document(outcome)["finalPass"] as? String == "changed")
     #expect(!FileManager.default.fileExists(atPath: site.target.string))
     try site.expectBack()
+    func final(_ words: [String]) throws -> (bytes: Int, all: Int) {
+      let plan = try document(site.migrate(["--dry-run"] + words))
+      let forecast = try #require(plan["forecast"] as? [String: Any])
+      let places = try #require(plan["places"] as? [[String: Any]])
+      return (
+        try #require(forecast["finalBytes"] as? Int),
+        places.compactMap { $0["size"] as? Int }.reduce(0, +)
+      )
+    }
+    let full = try final(["--final-pass", "full"])
+    #expect(full.bytes == full.all)
+    try site.cluster.sql(
+      "CREATE TABLE fresh AS SELECT repeat('y', 500) FROM generate_series(1, 20000)", "CHECKPOINT")
+    let now = try final([])
+    #expect(now.bytes >= 10_000_000 && now.bytes <= now.all, "what was written just now")
   }
 
   @Test("A rehearsal lets the server run, and the next run goes on from what it has copied")
@@ -130,7 +171,7 @@ import Testing
   func startFails() throws {
     let site = try MigrateSite()
     let load = try LedgerLoad(site.cluster)
-    let outcome = try site.migrate(["--start-command", "false"])
+    let outcome = try site.migrate(["--target-start-command", "false"])
     let failure = try site.failure(outcome, 12)
     #expect(failure.message.contains("could not be started"))
     #expect(failure.further.contains { $0.hasPrefix("the server runs again; it was down for ") })
@@ -151,7 +192,7 @@ import Testing
       \(other.programs)/pg_ctl start -w -s -D \(site.target) -l \(site.place.path)/log \
       -o "-k \(site.cluster.folder)"
       """
-    let outcome = try site.migrate(["--start-command", command])
+    let outcome = try site.migrate(["--target-start-command", command])
     let failure = try site.failure(outcome, 12)
     #expect(failure.message.contains("serves another cluster"), "\(failure)")
     try site.waitUntilUp()
@@ -186,7 +227,7 @@ import Testing
       \(site.cluster.programs)/pg_ctl stop -D \(site.cluster.dataDirectory) -m fast -w -s
       """
     let outcome = try site.migrate([
-      "--stop-command", stop, "--restart-command",
+      "--stop-command", stop, "--start-command",
       "\(site.cluster.programs)/pg_ctl start -w -s -D \(site.cluster.dataDirectory) -l \(site.cluster.log)",
       "--no-start",
     ])
@@ -211,7 +252,7 @@ import Testing
       [
         "migrate", "--pgdata", site.cluster.dataDirectory.string, "--to", "\(small)/new",
         "--tablespace-mapping", "\(site.tablespace)=\(small)/space", "--json", "--stop-command",
-        fill, "--restart-command",
+        fill, "--start-command",
         "\(site.cluster.programs)/pg_ctl start -w -s -D \(site.cluster.dataDirectory) -l \(site.cluster.log)",
         "--no-start",
       ], prefix: ["unshare", "--mount", "sh", "-c", script, "sh", small.string])
@@ -232,7 +273,7 @@ import Testing
 
   @Test(
     "Killed before everything is copied, pgstill leaves somebody who starts the old server",
-    arguments: ["pass.end", "stop.end", "finalPass.begin"])
+    arguments: ["pass.end", "stop.end", "finalPass.begin", "finalPass.end"])
   func killed(_ step: String) throws {
     let site = try MigrateSite()
     #expect(try site.ended(at: step, by: SIGKILL).status == 137)
@@ -244,12 +285,20 @@ import Testing
     #expect(try site.cluster.sql("SHOW data_directory") == site.target.string)
   }
 
-  @Test("Killed when a new server may be about to start, one command brings the old one back")
-  func killedLate() throws {
+  @Test(
+    "Killed when a new server may be about to start, one command brings the old one back",
+    arguments: ["moved", "armed", "taken back"])
+  func killedLate(_ step: String) throws {
     let site = try MigrateSite()
-    let outcome = try site.ended(at: "moved", by: SIGKILL)
+    let outcome = try site.ended(
+      at: step, by: SIGKILL, step == "taken back" ? ["--target-start-command", "false"] : [])
     #expect(outcome.status == 137)
-    #expect(try site.postmaster(of: site.cluster.dataDirectory) == nil)
+    if step == "taken back" {
+      // From then on the one who was left behind can start it.
+      try site.waitUntilUp()
+    } else {
+      #expect(try site.postmaster(of: site.cluster.dataDirectory) == nil)
+    }
     let line = try #require(
       outcome.talk.split(separator: "\n").first { $0.contains("this brings the old server back: ") }
     )
@@ -259,9 +308,130 @@ import Testing
     try site.waitUntilUp()
     #expect(try site.cluster.sql("SHOW data_directory") == site.cluster.dataDirectory.string)
     #expect(try site.cluster.sql("SELECT count(*) FROM here") == "20000")
+    #expect(!FileManager.default.fileExists(atPath: "\(site.target)/global/pg_control"))
+  }
+
+  @Test("Told to end while the new server does not come up, pgstill starts the old one")
+  func terminatedWhileStarting() throws {
+    let site = try MigrateSite()
+    let mark = site.place.path.appending("starting")
+    let outcome = try site.migrate([
+      "--target-start-command", "touch \(mark); kill -TERM $PPID; exec sleep 300",
+    ])
+    #expect(outcome.status == 143, "\(outcome.talk)")
+    #expect(FileManager.default.fileExists(atPath: mark.string))
+    try site.expectBack()
+  }
+
+  @Test("Two runs at once: the second one is refused, and the first one is done")
+  func twoAtOnce() throws {
+    let site = try MigrateSite()
+    let second = Monitor<Tool.Outcome?>(nil)
+    let first = try site.paused(at: "pass.end") {
+      second.update { $0 = try? site.migrate(["--keep-source-running"]) }
+    }
+    let refused = try site.failure(try #require(second.update { $0 }), 10)
+    #expect(refused.message.contains("another run is at work"))
+    #expect(first.status == 0, "\(first.talk)")
+    #expect(try site.cluster.sql("SHOW data_directory") == site.target.string)
+  }
+
+  @Test("Killed in a pass, pgstill leaves no rsync that goes on writing")
+  func killedInAPass() throws {
+    let site = try MigrateSite()
+    try site.cluster.sql(
+      "CREATE TABLE large AS SELECT repeat('z', 900) FROM generate_series(1, 40000)")
+    let data = site.cluster.dataDirectory
+    let run = try Child.start(
+      PgstillProgram.path(),
+      [
+        "migrate", "--pgdata", data.string, "--to", site.target.string, "--tablespace-mapping",
+        "\(site.tablespace)=\(site.place.path)/space", "--rate-limit", "2M", "--quiet",
+      ], environment: ProcessInfo.processInfo.environment)
+    func writers() throws -> String {
+      try Tool.run(["sh", "-c", "pgrep -f -- '[-]-bwlimit=2048 .*\(site.target)'"]).output
+    }
+    for _ in 0..<600 where try writers().isEmpty { Clock.sleep(milliseconds: 50) }
+    #expect(try !writers().isEmpty)
+    kill(run.process, SIGKILL)
+    _ = run.wait()
+    for _ in 0..<100 where try !writers().isEmpty { Clock.sleep(milliseconds: 50) }
+    #expect(try writers() == "")
+    try site.expectBack()
+  }
+
+  @Test("What would keep the old server from coming back is found before the stop")
+  func looksAgain() throws {
+    let site = try MigrateSite()
+    let before = try site.postmaster(of: site.cluster.dataDirectory)
+    let outcome = try site.paused(at: "pass.end") {
+      _ = try? Tool.demand(
+        "sh", "-c", "echo \"data_directory = '\(site.target)'\" >>\"$1\"", "sh",
+        "\(site.cluster.dataDirectory)/postgresql.conf")
+    }
+    let failure = try site.failure(outcome, 11)
+    #expect(failure.message.contains("the server would"), "\(failure)")
+    #expect(try site.postmaster(of: site.cluster.dataDirectory) == before)
   }
 
   // MARK: Refused before anything changes
+
+  @Test("A link in the place of the server's own files is refused, wherever it is")
+  func links() throws {
+    let site = try MigrateSite()
+    let data = site.cluster.dataDirectory
+    func refusal() throws -> String { try site.failure(site.migrate(["--dry-run"]), 11).message }
+    let tables = [
+      "\(data)/\(try site.cluster.sql("SELECT pg_relation_filepath('here')"))",
+      "\(data)/\(try site.cluster.sql("SELECT pg_relation_filepath('there')"))",
+      "\(data)/pg_replslot",
+    ]
+    let elsewhere = "\(site.cluster.folder)/elsewhere-file"
+    for path in tables {
+      try Tool.demand("mv", path, elsewhere)
+      try Tool.demand("ln", "-s", elsewhere, path)
+      #expect(try refusal().contains("is a link"), "\(path)")
+      try Tool.demand("rm", path)
+      try Tool.demand("mv", elsewhere, path)
+    }
+    #expect(try site.migrate(["--dry-run"]).status == 0)
+  }
+
+  @Test("A role that may make no table finds out before anything is copied")
+  func noTable() throws {
+    let site = try MigrateSite()
+    try site.cluster.sql("ALTER SYSTEM SET default_transaction_read_only = on")
+    try site.cluster.sql("SELECT pg_reload_conf()")
+    for _ in 0..<100 where try site.cluster.sql("SHOW default_transaction_read_only") != "on" {
+      Clock.sleep(milliseconds: 50)
+    }
+    let failure = try site.failure(site.migrate(), 11)
+    #expect(failure.message.contains("the proof of the new server needs a table"), "\(failure)")
+    #expect(!FileManager.default.fileExists(atPath: site.target.string))
+  }
+
+  @Test("Below a folder that may be entered and not read, and where an earlier pass has put WAL")
+  func places() throws {
+    let site = try MigrateSite()
+    let closed = try site.place.folder("closed")
+    try Tool.demand("install", "-d", "-o", site.cluster.owner, "-m", "700", "\(closed)/inner")
+    try Tool.demand("chmod", "711", closed.string)
+    func migrate(_ words: [String]) throws -> Tool.Outcome {
+      try PgstillProgram.run(
+        [
+          "migrate", "--pgdata", site.cluster.dataDirectory.string, "--to", "\(closed)/inner/new",
+          "--tablespace-mapping", "\(site.tablespace)=\(closed)/inner/space", "--json",
+        ] + words)
+    }
+    let rehearsed = try migrate(["--keep-source-running"])
+    #expect(rehearsed.status == 0, "\(rehearsed.talk)")
+    let before = try site.postmaster(of: site.cluster.dataDirectory)
+    let refused = try site.failure(migrate(["--wal-dir", "\(closed)/inner/wal"]), 14)
+    #expect(refused.message.contains("cannot be made a link to"), "\(refused)")
+    #expect(try site.postmaster(of: site.cluster.dataDirectory) == before)
+    let moved = try migrate(["--wal-dir", "\(closed)/inner/new/pg_wal", "--no-start"])
+    #expect(moved.status == 0, "\(moved.talk)")
+  }
 
   @Test("What cannot be done is refused, with the server running on")
   func refusals() throws {
@@ -297,7 +467,23 @@ import Testing
 
 extension MigrateSite {
   /// Runs a migration and signals it where it rests at a step.
-  fileprivate func ended(at step: String, by signal: Int32) throws -> Tool.Outcome {
+  fileprivate func ended(
+    at step: String, by signal: Int32, _ words: [String] = []
+  ) throws -> Tool.Outcome {
+    try paused(at: step, words) { kill($0, signal) }
+  }
+
+  fileprivate func paused(
+    at step: String, _ meanwhile: @escaping @Sendable () -> Void
+  ) throws -> Tool.Outcome {
+    try paused(at: step, milliseconds: 6000) { _ in meanwhile() }
+  }
+
+  /// Runs a migration, and does something where it rests at a step for the first time.
+  private func paused(
+    at step: String, _ words: [String] = [], milliseconds: Int = 1500,
+    _ meanwhile: @escaping @Sendable (pid_t) -> Void
+  ) throws -> Tool.Outcome {
     let marks = place.path.appending("marks")
     try Tool.demand("install", "-m", "666", "/dev/null", marks.string)
     let signaller = try WorkerThread {
@@ -307,7 +493,7 @@ extension MigrateSite {
         if let line = lines.first(where: { $0.hasSuffix("coordinator \(step)") }),
           let process = line.split(separator: " ").first.flatMap({ pid_t($0) })
         {
-          kill(process, signal)
+          meanwhile(process)
           return
         }
         Clock.sleep(milliseconds: 20)
@@ -315,9 +501,10 @@ extension MigrateSite {
     }
     defer { signaller.join() }
     return try migrate(
+      words,
       environment: [
         "PGSTILL_TEST_MARKS": marks.string, "PGSTILL_TEST_PAUSE_AT": step,
-        "PGSTILL_TEST_PAUSE_MS": "1500",
+        "PGSTILL_TEST_PAUSE_MS": "\(milliseconds)",
       ])
   }
 }

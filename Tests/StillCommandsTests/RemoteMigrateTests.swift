@@ -23,8 +23,7 @@ struct RemoteMigrateTests {
       try PgstillProgram.run(
         [
           "migrate", "--pgdata", site.cluster.dataDirectory.string, "--to",
-          target ?? "\(ssh.host):\(site.target)", "--ssh", ssh.command, "--target-connection",
-          "host=\(site.cluster.folder) dbname=postgres user=\(site.cluster.owner)",
+          target ?? "\(ssh.host):\(site.target)", "--ssh", ssh.command,
           "--tablespace-mapping", "\(site.tablespace)=\(site.place.path)/space", "--wal-dir",
           "\(site.place.path)/the new wal", "--json",
         ] + words, environment: environment)
@@ -53,6 +52,10 @@ struct RemoteMigrateTests {
         == "\(site.place.path)/space")
     let left = try Tool.demand("find", site.place.path.string, "-name", "pgstill*")
     #expect(left == "")
+    let running = try PgstillProgram.run([
+      "migrate", "--undo", "--pgdata", cluster.dataDirectory.string, "--json",
+    ])
+    #expect(try site.failure(running, 11).message.contains("the new server runs on"))
     let downtime = try #require(try document(outcome)["downtime"] as? [String: Double])
     #expect(try #require(downtime["seenByClient"]) >= downtime["copy", default: 1e9])
   }
@@ -60,7 +63,7 @@ struct RemoteMigrateTests {
   @Test("A new server that does not start over there: the old one is up again")
   func startFails() throws {
     let scene = try Scene()
-    let outcome = try scene.migrate(["--start-command", "echo it has no wings; exit 7"])
+    let outcome = try scene.migrate(["--target-start-command", "echo it has no wings; exit 7"])
     let failure = try scene.site.failure(outcome, 12)
     #expect(failure.message.contains("ended with status 7: it has no wings"), "\(failure)")
     try scene.site.expectBack()
@@ -71,14 +74,15 @@ struct RemoteMigrateTests {
     let scene = try Scene()
     let site = scene.site
     let outcome = try scene.migrate([
-      "--start-command",
+      "--target-start-command",
       "\(site.cluster.programs)/pg_ctl start -w -s -D \(site.target) -l \(site.place.path)/log "
-        + "&& \(site.cluster.programs)/psql -h \(site.cluster.folder) -d postgres "
-        + "-qc 'DELETE FROM pgstill_migration'",
+        + "&& \(site.cluster.programs)/psql -h \(site.cluster.folder) -d postgres -qAtc "
+        + "\"SELECT 'DROP TABLE ' || oid::regclass FROM pg_class WHERE relname LIKE 'pgstill%'\" | "
+        + "\(site.cluster.programs)/psql -q -h \(site.cluster.folder) -d postgres",
     ])
     let failure = try site.failure(outcome, 12)
     #expect(
-      failure.message.contains("the row that was written right before the stop"), "\(failure)")
+      failure.message.contains("what was written right before the stop"), "\(failure)")
     try site.expectBack()
   }
 
@@ -96,6 +100,10 @@ struct RemoteMigrateTests {
       let wrong = try site.failure(scene.migrate(["--target-programs", other.string]), 11)
       #expect(wrong.message.contains("has PostgreSQL 17 in"), "\(wrong)")
     }
+    // rsync would write into a neighbour that matches.
+    let pattern = try site.failure(
+      scene.migrate(to: "\(scene.ssh.host):\(site.place.path)/new[1]"), 64)
+    #expect(pattern.message.contains("has a [ in it"), "\(pattern)")
     let filled = try site.place.folder("filled", owner: FakeHost.owner)
     try Tool.demand("touch", "\(filled)/file")
     let full = try site.failure(scene.migrate(to: "\(scene.ssh.host):\(filled)"), 11)
@@ -111,6 +119,113 @@ struct RemoteMigrateTests {
     #expect(!FileManager.default.fileExists(atPath: site.target.string))
   }
 
+  @Test("Two places that are one folder over there are found out before anything is copied")
+  func oneFolder() throws {
+    let scene = try Scene()
+    let place = scene.site.place.path
+    try Tool.demand(
+      "sh", "-c",
+      """
+      cd "$1" && mkdir one space && ln -s one 'the new wal' && ln -s ../one space/"$(basename "$3"/PG_*)" &&
+        chown "$2" one space
+      """, "sh", place.string, FakeHost.owner, scene.site.tablespace.string)
+    let failure = try scene.site.failure(scene.migrate(), 11)
+    #expect(failure.message.contains("is the same folder as"), "\(failure)")
+    try scene.site.expectBack()
+  }
+
+  @Test("A start that stays in the foreground, in another database, with a warning of collations")
+  func foreground() throws {
+    let scene = try Scene()
+    let site = scene.site
+    // Since version 15 the server warns at every connection then.
+    try site.cluster.sql("UPDATE pg_database SET datcollversion = '0' WHERE datname = 'template1'")
+    let outcome = try scene.migrate(
+      ["--target-start-command", "exec \(site.cluster.programs)/postgres -D \(site.target)"],
+      environment: ["PGDATABASE": "template1"])
+    #expect(outcome.status == 0, "\(outcome.talk)")
+    #expect(try site.cluster.sql("SHOW data_directory") == site.target.string)
+  }
+
+  @Test("A host that hangs from the stop on keeps nobody waiting")
+  func hangs() throws {
+    let scene = try Scene()
+    let wrapper = scene.site.place.path.appending("shell-until-stop")
+    let text = """
+      #!/bin/sh
+      [ -e \(scene.site.cluster.dataDirectory)/postmaster.pid ] || exec sleep 1000
+      exec \(scene.ssh.command) "$@"
+      """
+    try Tool.demand(
+      "sh", "-c", "printf '%s\\n' \"$1\" >\(wrapper); chmod 755 \(wrapper)", "sh", text)
+    let outcome = try PgstillProgram.run([
+      "migrate", "--pgdata", scene.site.cluster.dataDirectory.string, "--to",
+      "\(scene.ssh.host):\(scene.site.target)", "--ssh", wrapper.string, "--tablespace-mapping",
+      "\(scene.site.tablespace)=\(scene.site.place.path)/space", "--max-downtime", "2",
+      "--no-start",
+      "--json",
+    ])
+    let failure = try scene.site.failure(outcome, 14)
+    #expect(failure.message.contains("that was allowed was over"), "\(failure)")
+    try scene.site.expectBack()
+  }
+
+  @Test("Another host that sorts text otherwise: the plan says which indexes are wrong there")
+  func otherLibraries() throws {
+    let scene = try Scene()
+    let cluster = scene.site.cluster
+    try cluster.sql(
+      "CREATE TABLE sorted (words text, bytes text COLLATE \"C\", n int)",
+      "CREATE INDEX \"by words\" ON sorted (words COLLATE \"en-x-icu\")",
+      "CREATE COLLATION systems (provider = libc, locale = 'C.UTF-8')",
+      "CREATE INDEX by_libc ON sorted (words COLLATE systems)",
+      "CREATE INDEX by_bytes ON sorted (bytes)", "CREATE INDEX by_number ON sorted (n)")
+    // What the other host says of itself, and its ssh.
+    func plan(
+      _ facts: [String: String], _ words: [String] = ["--dry-run"]
+    ) throws -> Tool.Outcome {
+      let folder = try scene.site.place.folder("facts-\(facts.keys.joined())-\(words.count)")
+      for (program, says) in facts {
+        try Tool.demand(
+          "sh", "-c", "printf '#!/bin/sh\necho \"%s\"\n' \"$1\" >\"$2\"; chmod 755 \"$2\"", "sh",
+          says, "\(folder)/\(program)")
+      }
+      let ssh = "\(folder)/ssh"
+      let text = """
+        #!/bin/bash
+        case "${@: -1}" in /bin/sh*) set -- "${@:1:$#-1}" "PATH=\(folder):\\$PATH ${@: -1}" ;; esac
+        exec \(scene.ssh.command) "$@"
+        """
+      try Tool.demand(
+        "sh", "-c", "printf '%s\\n' \"$1\" >\"$2\"; chmod 755 \"$2\"", "sh", text, ssh)
+      return try PgstillProgram.run(
+        [
+          "migrate", "--pgdata", cluster.dataDirectory.string, "--to",
+          "\(scene.ssh.host):\(scene.site.target)", "--ssh", ssh, "--tablespace-mapping",
+          "\(scene.site.tablespace)=\(scene.site.place.path)/space", "--json",
+        ] + words)
+    }
+    func rebuild(_ outcome: Tool.Outcome) throws -> [String] {
+      #expect(outcome.status == 0, "\(outcome.talk)")
+      let parts = try #require(document(outcome)["rebuild"] as? [[String: Any]])
+      return try parts.filter { $0["database"] as? String == "postgres" }.flatMap {
+        try #require($0["indexes"] as? [String])
+      }
+    }
+    #expect(try rebuild(plan([:])) == [])
+    #expect(try rebuild(plan(["getconf": "glibc 2.28"])) == ["public.by_libc"])
+    #expect(
+      try rebuild(plan(["ldd": "libicui18n.so.63 => /usr/lib/libicui18n.so.63"]))
+        == ["public.\"by words\""])
+    let wrong = try scene.site.failure(plan(["getconf": "glibc 2.17"], []), 11)
+    #expect(wrong.message.contains("would be wrong on elsewhere"), "\(wrong)")
+    try cluster.sql("CREATE DATABASE located TEMPLATE template0 LOCALE 'C.UTF-8'")
+    let none = try scene.site.failure(plan(["locale": "C POSIX"]), 11)
+    #expect(none.message.contains("has no locale C.UTF-8, which the database located"), "\(none)")
+    let other = try scene.site.failure(plan(["uname": "aarch64"], ["--no-start"]), 11)
+    #expect(other.message.contains("elsewhere is aarch64, and this host"), "\(other)")
+  }
+
   @Test("To an rsync daemon: everything is there, and starts, and the old one can be had back")
   func daemon() throws {
     let site = try MigrateSite()
@@ -124,6 +239,7 @@ struct RemoteMigrateTests {
         ] + words)
     }
     let target = daemon.root.appending("clusters").appending("new")
+    let mode = try Tool.demand("stat", "-c", "%a", daemon.root.string)
     let refused = try site.failure(migrate([]), 64)
     #expect(refused.message.contains("a daemon starts no server"))
     let rehearsed = try migrate(["--keep-source-running"])
@@ -138,6 +254,7 @@ struct RemoteMigrateTests {
     #expect(passes[0]["compared"] as? Int == passes[0]["files"] as? Int, "it went on from there")
     #expect(
       try Tool.demand("find", daemon.root.string, "-name", "pgstill*") == "", "no mark is left")
+    #expect(try Tool.demand("stat", "-c", "%a", daemon.root.string) == mode)
     // What a daemon cannot do, the report says.
     let next = try #require(document(outcome)["next"] as? [String])
     let links = next.filter { $0.hasPrefix("make a link over there: ln -s ") }
@@ -153,7 +270,9 @@ struct RemoteMigrateTests {
       try server.sql("SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE oid > 16383")
         == "\(daemon.root)/spaces/a b")
     #expect(try server.sql("SELECT count(*) FROM here") == "20000")
-    #expect(try site.undo().status == 0)
+    #expect(
+      try site.failure(site.undo(), 11).message.contains("nobody can say from here"))
+    #expect(try site.undo(["--target-is-down"]).status == 0)
     #expect(try site.cluster.sql("SELECT sum(amount) FROM ledger") == "0")
   }
 

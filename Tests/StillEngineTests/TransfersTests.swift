@@ -17,7 +17,7 @@ import Testing
     let target: FilePath
     let transfers: Transfers
 
-    init(_ prepare: String) throws {
+    init(_ prepare: String, keepsNanoseconds: Bool = true) throws {
       place = try TestFolder(on: .disk)
       source = place.path.appending("source")
       target = place.path.appending("target")
@@ -34,7 +34,9 @@ import Testing
         startLine: nil, finalPass: .changed, finalPassReason: "", mostPasses: 2,
         mostDowntime: nil, onOverrun: .rollback, isResumed: false, isRehearsal: false, advice: [])
       transfers = Transfers(
-        plan, try Rsync.find(), to: LocalFiles(), rateLimit: nil, margin: 500_000_000,
+        plan, try Rsync.find(), to: LocalFiles(), keepsNanoseconds: keepsNanoseconds,
+        rateLimit: nil,
+        margin: 500_000_000,
         Run(Recorder()))
     }
 
@@ -90,6 +92,42 @@ import Testing
     try scene.change(change)
     try scene.transfers.pass(isLive: false)
     try scene.expectSame()
+  }
+
+  @Test("A clock that was set back between two looks makes every file one that can have changed")
+  func clockSetBack() throws {
+    let place = try TestFolder(on: .disk)
+    try Tool.demand("sh", "-c", "cd \(place.path) && echo 1 >a && mkdir b && echo 2 >b/c")
+    let folder = try OpenFolder.open(place.path)
+    func look(_ clockOffset: Int64, since earlier: FileSurvey? = nil) throws -> FileSurvey {
+      try FileSurvey(
+        folder, excluding: [], since: earlier, margin: 100_000_000, clockOffset: clockOffset,
+        isLive: false, Cancellation())
+    }
+    Clock.sleep(milliseconds: 200)
+    let first = try look(1_000_000_000)
+    #expect(try look(1_000_000_000, since: first).changed == [])
+    #expect(try look(960_000_000, since: first).changed == [], "as much as a clock is slowed down")
+    #expect(try look(2_000_000_000, since: first).changed == [], "set forward")
+    #expect(Set(try look(900_000_000, since: first).changed) == ["a", "b/c"])
+  }
+
+  @Test("A target that keeps whole seconds only gets nothing twice")
+  func wholeSeconds() throws {
+    let scene = try Scene(
+      "yes | head -c 50000 >one/a; echo b >two/b; touch -d '2021-05-05 05:05:05.9' one/a two/b",
+      keepsNanoseconds: false)
+    scene.letGrowOld()
+    try scene.transfers.pass(isLive: true)
+    try Tool.demand(
+      "sh", "-c", "cd \(scene.target) && touch -d '2021-05-05 05:05:05' one/a two/b")
+    #expect(try scene.transfers.pass(isLive: true).sent == 0)
+    // What changed within the second is found by its content.
+    try scene.change(
+      "printf X | dd of=one/a bs=1 conv=notrunc status=none; touch -d '2021-05-05 05:05:05.9' one/a"
+    )
+    try scene.transfers.pass(isLive: false)
+    #expect(try Tool.run(["diff", "-r", scene.source.string, scene.target.string]).status == 0)
   }
 
   @Test("A write in the same tick of the kernel's clock as the pass before is found")

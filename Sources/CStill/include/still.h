@@ -18,10 +18,11 @@ int still_open_direct(const char *path);
 /// dispositions as a fresh process has them, in a process group of its own, so that a Ctrl-C at the
 /// terminal reaches the coordinator only, which then ends the child in order; with `own_session` in
 /// a session of its own too, so that nothing of the terminal reaches it; in `folder` where that is not
-/// -1.
+/// -1; with `tied` it is told to end (SIGTERM) when the thread that starts it ends, which the main
+/// thread does with the process.
 /// Returns the process id, or -1 with errno.
 pid_t still_spawn(const char *path, char *const argv[], char *const environment[], int input,
-                  int output, int errors, int socket, int own_session, int folder);
+                  int output, int errors, int socket, int own_session, int folder, int tied);
 
 /// A new file in memory that has no name (memfd_create(2)).
 int still_memory_file(const char *name);

@@ -8,6 +8,8 @@ struct Cutover {
   let plan: MigrationPlan
   let cluster: LiveCluster
   let server: ServerSwitch
+  /// What a user gave to stop and start the old server with.
+  let commands: ServerCommands?
   /// Nil where somebody else starts the new server.
   let newServer: (any NewServer)?
   let units: (any ServiceUnits)?
@@ -17,7 +19,16 @@ struct Cutover {
   let run: Run
 
   /// What the new server has to know.
-  var word: String { "\(plan.id)" }
+  var word: MigrationWord { MigrationWord(of: plan.id) }
+  var folder: OpenFolder { cluster.directory.folder }
+}
+
+/// How far a cutover has come.
+private struct Progress {
+  /// A control file may be at the target.
+  var isArming = false
+  /// The start of the new server was ordered.
+  var hasBegun = false
 }
 
 /// Stops the old server, copies what is left, starts the new one, and proves it. Whatever fails, the
@@ -26,103 +37,168 @@ struct Cutover {
 /// - Returns: how long nobody was served.
 func cutOver(_ cutover: Cutover) throws -> MigrationReport.Downtime {
   let (run, plan, cluster) = (cutover.run, cutover.plan, cutover.cluster)
-  let folder = cluster.directory.folder
-  run.observer.noticed(
-    "should this process be killed now, this brings the old server back: "
-      + SourceMarker.undoLine(FilePath(plan.dataDirectory)))
-  if !cluster.facts.isStandby { try cluster.session.leaveWord(cutover.word) }
-  // What the stop would have to write.
-  try cluster.checkpoint(run.cancellation)
-  let client = try DowntimeWatch(cluster.target, cutover.newServer?.connection)
-  defer { _ = client.end() }
-  let budget = try plan.mostDowntime.map {
-    try BudgetWatch($0, plan.onOverrun, run)
-  }
-  defer { budget?.end() }
-  let stopped = try StoppedServer(
-    cluster, cutover.server, within: plan.stopLimit, program: cutover.program,
-    units: cutover.units, run)
-  var marker: SourceMarker?
-  var hasBegun = false
+  try cutover.lookAgain()
+  if !cluster.facts.isStandby { try cutover.word.leave(with: cluster.session) }
+  let marker: SourceMarker
+  let client: DowntimeWatch
+  let stopped: StoppedServer
+  var budget: BudgetWatch?
   do {
-    var left = try SourceMarker.leave(in: folder, plan)
-    marker = left
+    // What the stop would have to write.
+    try cluster.checkpoint(run.cancellation)
+    client = try DowntimeWatch(cluster.target, cutover.newServer?.connection)
+    marker = try SourceMarker.leave(
+      in: cutover.folder, plan, cutover.server, remoteShell: cutover.target.files.remoteShell)
+    run.observer.noticed(
+      "should this process be killed now, this brings the old server back: "
+        + SourceMarker.undoLine(FilePath(plan.dataDirectory)))
+    budget = try plan.mostDowntime.map { try BudgetWatch($0, plan.onOverrun, run) }
+    do {
+      stopped = try StoppedServer(
+        cluster, cutover.server, within: plan.stopLimit, program: cutover.program,
+        units: cutover.units, for: "migration", run)
+    } catch {
+      budget?.end()
+      _ = client.end()
+      // Where it does not run again, the note says how it is brought back.
+      if (try? Postmaster.running(in: cutover.folder)) != nil { try? marker.remove() }
+      throw error
+    }
+  } catch {
+    try? cutover.word.forget(with: cluster.newSession())
+    throw error
+  }
+  defer {
+    budget?.end()
+    _ = client.end()
+  }
+  var progress = Progress()
+  let proof = Proof(cluster.facts, cutover.word)
+  do {
     let copy = Stopwatch()
+    // With the server down, for a moment before the stop is a moment too early.
     try cluster.requireUnchangedLayout()
+    try cluster.requireOwnFolders()
+    let (control, mode) = try marker.controlFile()
     try run.phase(.finalPass, "\(plan.target)", failsAs: .copying) {
       let pass = try cutover.transfers.pass(isLive: false, isFull: plan.finalPass == .full)
       run.observer.noticed(pass.sentence)
-      try cutover.target.makeLinks()
-      try cutover.target.sync()
+      try cutover.target.sync(run.cancellation)
       try stopped.requireUntouched()
-      try cutover.transfers.copyControlFile()
-      try cutover.target.unmark()
-      try cutover.target.sync()
     }
     budget?.end()
     // The last moment to say no.
     try run.cancellation.checkpoint()
-    let copySeconds = copy.seconds
-    // Two servers of one cluster must never run: nobody but this process starts the old one now.
-    try stopped.endWatch()
-    try left.move()
-    marker = left
-    // From here on nobody can start it; whoever did a moment before must be found.
-    try cutover.server.requireNone()
+    // Two servers of one cluster must never run: from here on nobody can start the old one, neither by
+    // mistake nor because this process has died. Whoever did a moment before must be found.
+    try marker.move()
     TestHooks.reached("moved")
+    try cutover.server.requireNone()
+    guard try marker.controlFile().bytes == control else {
+      throw StillError(
+        .postgres, "the old server was started and stopped again while it was being copied")
+    }
+    try cutover.target.stage(control, mode: mode)
+    progress.isArming = true
+    try cutover.target.arm(control, mode: mode)
+    let copySeconds = copy.seconds
+    TestHooks.reached("armed")
     let start = try cutover.newServer.map { server in
       let watch = Stopwatch()
       try run.phase(.start, server.startLine, failsAs: .postgres) {
-        hasBegun = true
-        try server.start(run.observer) { try cutover.prove($0) }
+        progress.hasBegun = true
+        try server.start(run.observer, run.cancellation, proof)
       }
       return watch.seconds
+    }
+    // It has been moved: a sentinel that cannot be dismissed would try in vain.
+    try? stopped.endWatch()
+    do { try cutover.target.removeMarks() } catch {
+      run.observer.noticed("marks of the migration were left in \(plan.target): \(error)")
     }
     return MigrationReport.Downtime(
       seenByClient: start == nil ? nil : client.end(), stop: stopped.stopSeconds,
       copy: copySeconds, start: start)
   } catch {
-    throw rollBack(cutover, stopped, &marker, hasBegun ? cutover.newServer : nil, after: error)
+    throw rollBack(cutover, stopped, marker, progress, proof, after: error)
   }
 }
 
 extension Cutover {
-  /// - Throws: `.precondition` where it is another cluster that is served.
-  fileprivate func prove(_ session: Session) throws {
-    guard try session.isInRecovery() == cluster.facts.isStandby else {
-      throw StillError(.postgres, "it is still recovering")
+  /// The passes may have taken hours: what was true of the old server before them has to be true now, for
+  /// it may have to come back.
+  fileprivate func lookAgain() throws {
+    try phase("looking again before the stop", failsAs: .precondition) {
+      guard try cluster.serverSwitch(commands: commands, units: units).control == server.control
+      else {
+        throw StillError(
+          .precondition, "the server is started in another way since the migration was planned",
+          hint: "Run the migration again.")
+      }
+      guard try cluster.session.isInRecovery() == cluster.facts.isStandby else {
+        throw StillError(
+          .precondition, "the standby was promoted since the migration was planned",
+          hint: "Run the migration again.")
+      }
+      // Of a run that was killed.
+      if let earlier = try SourceMarker.find(in: folder) {
+        try? earlier.word.forget(with: cluster.session)
+      }
     }
-    guard try session.facts().systemIdentifier == cluster.facts.systemIdentifier else {
-      throw StillError(.precondition, "the new server serves another cluster")
-    }
-    guard !cluster.facts.isStandby else { return }
-    try session.requireWord(word)
-    try session.forgetWord()
   }
 }
 
-/// - Parameter newServer: where its start was tried.
+/// Brings the old server back, unless a new one may run.
+///
 /// - Returns: the failure, with what became of the old server.
 private func rollBack(
-  _ cutover: Cutover, _ stopped: StoppedServer, _ marker: inout SourceMarker?,
-  _ newServer: (any NewServer)?, after failure: any Error
+  _ cutover: Cutover, _ stopped: StoppedServer, _ marker: SourceMarker, _ progress: Progress,
+  _ proof: Proof, after failure: any Error
 ) -> any Error {
+  let target = cutover.target
+  var failure = failure as? StillError ?? StillError(.failed, "\(failure)")
+  // What was to be done about the new server is no advice any more.
+  failure.hint = "Nothing has moved. Mend the cause, then run the migration again."
+  var wasStarted = proof.isAnswered
   do {
-    try newServer?.stop(within: cutover.plan.stopLimit)
-    try marker?.takeBack()
-    marker = nil
-    try? cutover.target.remark()
+    // Before, nothing at the target has to be undone, and a disk there that hangs keeps nobody waiting.
+    if progress.isArming {
+      // First of all nobody may start one there that comes late.
+      try target.disarm()
+      if progress.hasBegun { try cutover.newServer?.stop(within: cutover.plan.stopLimit) }
+      if let other = try target.files.server(of: cutover.plan.targetPath) {
+        throw StillError(.postgres, "a server runs on \(cutover.plan.target) (pid \(other))")
+      }
+      // Each start writes the control file.
+      if let there = try target.control(), there != (try? marker.controlFile().bytes) {
+        wasStarted = true
+      }
+    }
+    try marker.takeBack()
   } catch {
-    // The old one must not run beside it.
-    guard var failure = failure as? StillError else { return failure }
+    // The old one must not run beside it: nobody may start it either.
+    try? stopped.endWatch()
     failure.further.append(
       "the old server was not started again: \((error as? StillError)?.message ?? "\(error)")")
     failure.hint =
       "See that no server runs on \(cutover.plan.target), then: "
       + SourceMarker.undoLine(FilePath(cutover.plan.dataDirectory))
+      + "; with --target-is-down where that cannot be asked, once none runs there and none can be started"
     return failure
   }
+  if wasStarted {
+    failure.hint = "See to what was written to the new server before anybody goes on."
+    failure.further.append(
+      "the new server had been started: what others have committed there is not in the old one; the "
+        + "files are still at \(cutover.plan.target), the control file as pg_control.undone")
+  }
+  TestHooks.reached("taken back")
   let told = stopped.bringBack(after: failure)
-  if let session = stopped.session { try? session.forgetWord() }
+  if let session = stopped.session {
+    try? marker.remove()
+    try? cutover.word.forget(with: session)
+  }
+  // What may be needed is no pass that another run may write over.
+  if wasStarted { try? target.removeMarks() }
   return told
 }

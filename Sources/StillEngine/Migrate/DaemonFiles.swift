@@ -33,13 +33,15 @@ struct DaemonFiles: TargetFiles {
     return try OpenFile.open(place.path.appending(name(last: file))).readAll()
   }
 
-  func write(_ file: String, _ bytes: [UInt8]) throws {
+  func write(_ file: String, _ bytes: [UInt8], mode: UInt32) throws {
     let place = try ScratchFolder()
-    let copy = try OpenFolder.open(place.path).file(
-      FilePath(name(last: file)), .create(permissions: 0o600))
+    let name = FilePath(name(last: file))
+    let copy = try OpenFolder.open(place.path).file(name, .create(permissions: 0o600))
+    try copy.setPermissions(mode)
     try copy.writeAll(bytes)
     try copy.close()
-    try rsync.send(place.path, to: rsyncName(of: parent(of: file)), syncsEachFile: true)
+    try rsync.send(
+      file: place.path.appending(name.components), to: rsyncName(of: parent(of: file)))
   }
 
   func makeFolder(_ folder: String, mode: UInt32) throws {
@@ -57,7 +59,7 @@ struct DaemonFiles: TargetFiles {
       here = try here.folder(name)
     }
     try here.setPermissions(".", mode & 0o7777)
-    try rsync.send(place.path, to: module + "/", syncsEachFile: false)
+    try rsync.makeFolders(place.path, at: module + "/")
   }
 
   func remove(_ file: String) throws {
@@ -72,7 +74,7 @@ struct DaemonFiles: TargetFiles {
 
   func makeLink(_ path: String, to target: String) {}
 
-  func sync(_ folders: [String]) {}
+  func sync(_ folders: [String], _ cancellation: Cancellation) {}
 
   /// Nobody says; rsync fails when there is no more.
   func room(at folder: String) -> (fileSystem: String, bytes: UInt64) { (module, .max) }

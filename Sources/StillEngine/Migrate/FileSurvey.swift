@@ -10,8 +10,9 @@ import SystemPackage
 /// moment that is asked about. Only a folder that is moved does not show in the files below it; for
 /// that, folders are known by their numbers.
 struct FileSurvey {
-  /// Nanoseconds: longer than the kernel ever holds up one write between its time and its content.
-  static let margin: Int64 = 5_000_000_000
+  /// Nanoseconds. A write is given its time first, and may then wait for the journal of a disk that
+  /// stalls before its content is there.
+  static let margin: Int64 = 180_000_000_000
 
   /// When it began, by the wall clock, in nanoseconds.
   private(set) var moment: Int64
@@ -20,22 +21,35 @@ struct FileSurvey {
   private(set) var bytes: UInt64 = 0
   /// Files that can have changed since the earlier look, counted from the root; empty without one.
   private(set) var changed: [FilePath] = []
+  /// Of them, those that changed within `margin` before this look.
+  private(set) var recentFiles: UInt64 = 0
+  private(set) var recentBytes: UInt64 = 0
   private let margin: Int64
+  private let clockOffset: Int64
+  private let refusesLink: (FilePath) -> Bool
   private var folders: [FilePath: UInt64] = [:]
 
   /// - Parameters:
   ///   - excluded: paths that are passed by, counted from the root.
   ///   - earlier: of the same folder; nil for the first time.
   ///   - margin: in nanoseconds.
+  ///   - clockOffset: see `Clock.offset`.
   ///   - isLive: names may vanish under the look.
+  ///   - refusesLink: whether a link may not be at a path.
   init(
     _ root: OpenFolder, excluding excluded: Set<FilePath>, since earlier: FileSurvey? = nil,
-    margin: Int64 = FileSurvey.margin, isLive: Bool, _ cancellation: Cancellation
+    margin: Int64 = FileSurvey.margin, clockOffset: Int64 = Clock.offset(), isLive: Bool,
+    refusesLink: @escaping (FilePath) -> Bool = { _ in false },
+    _ cancellation: Cancellation
   ) throws {
     moment = Clock.wall()
     self.margin = margin
+    self.clockOffset = clockOffset
+    self.refusesLink = refusesLink
+    // A clock that was set back gives times to what is written now that are long over.
+    let isSetBack = earlier.map { clockOffset < $0.clockOffset - margin / 2 } ?? false
     try look(
-      at: root, FilePath(""), excluded, earlier, isMoved: false, isLive: isLive, cancellation)
+      at: root, FilePath(""), excluded, earlier, isMoved: isSetBack, isLive: isLive, cancellation)
   }
 
   private mutating func look(
@@ -65,9 +79,20 @@ struct FileSurvey {
       case .file:
         files += 1
         bytes += metadata.size
+        if metadata.changed >= moment - margin {
+          recentFiles += 1
+          recentBytes += metadata.size
+        }
         if let earlier, isMoved || metadata.changed >= earlier.moment - margin {
           changed.append(inner)
         }
+      case .link where refusesLink(inner):
+        throw StillError(
+          .precondition,
+          "\(folder.path.appending(name.components)) is a link: a server in the new place would write "
+            + "into the old one's files",
+          hint: "Put what it leads to back there, on another disk if need be by a mount "
+            + "(mount --bind), or move tables to a tablespace.")
       case .link, .other: break
       }
     }

@@ -12,7 +12,8 @@ public func planMigration(
 ) throws -> MigrationPlan {
   let run = Run(observer)
   let cluster = try run.phase(.discover, failsAs: .precondition) {
-    try LiveCluster.discover(request.dataDirectory, discovery ?? .current())
+    try SourceMarker.requireHere(OpenFolder.open(request.dataDirectory))
+    return try LiveCluster.discover(request.dataDirectory, discovery ?? .current())
   }
   return try run.phase(.plan, failsAs: .precondition) {
     _ = try Rsync.find()
@@ -30,9 +31,20 @@ public func migrate(
   _ cancellation: Cancellation, discovery: LayoutDiscovery? = nil
 ) throws -> MigrationReport {
   let run = Run(observer, cancellation)
-  let cluster = try run.phase(.discover, request.dataDirectory.string, failsAs: .precondition) {
-    try LiveCluster.discover(request.dataDirectory, discovery ?? .current())
+  let (cluster, lock) = try run.phase(
+    .discover, request.dataDirectory.string, failsAs: .precondition
+  ) {
+    let folder = try OpenFolder.open(request.dataDirectory)
+    // From before the first pass: another run, with the same target, would copy the old cluster over the
+    // new one.
+    guard let lock = try FolderLock.take(folder) else {
+      throw StillError(
+        .busy, "another run is at work in \(request.dataDirectory)", hint: "Wait for it to end.")
+    }
+    try SourceMarker.requireHere(folder)
+    return (try LiveCluster.discover(request.dataDirectory, discovery ?? .current()), lock)
   }
+  defer { withExtendedLifetime(lock) {} }
   let (plan, server, newServer, files, rsync) = try run.phase(.plan, failsAs: .precondition) {
     let rsync = try Rsync.find()
     let made = try MigrationPlan.make(for: request, of: cluster, units: units, cancellation)
@@ -41,8 +53,12 @@ public func migrate(
   for line in plan.advice { observer.noticed(line) }
 
   let target = TargetPlaces(files: files, plan: plan)
-  try target.prepare()
-  let transfers = Transfers(plan, rsync, to: files, rateLimit: request.rateLimit, run)
+  let keepsNanoseconds = try StillModel.phase("preparing \(plan.target)", failsAs: .copying) {
+    try target.prepare()
+    return try target.keepsNanoseconds()
+  }
+  let transfers = Transfers(
+    plan, rsync, to: files, keepsNanoseconds: keepsNanoseconds, rateLimit: request.rateLimit, run)
   try passWhileRunning(transfers, plan, cluster, target, run)
   guard !plan.isRehearsal else {
     return MigrationReport(
@@ -51,7 +67,9 @@ public func migrate(
   }
   let downtime = try cutOver(
     Cutover(
-      plan: plan, cluster: cluster, server: server, newServer: newServer, units: units,
+      plan: plan, cluster: cluster, server: server, commands: request.serverCommands,
+      newServer: newServer,
+      units: units,
       target: target, transfers: transfers, program: request.program, run: run))
   return MigrationReport(
     plan: plan, passes: transfers.passes, downtime: downtime,
@@ -75,7 +93,7 @@ private func passWhileRunning(
       // What is only in the server's memory would be written by the stop, and copied by the final pass.
       try cluster.checkpoint(run.cancellation)
       let pass = try transfers.pass(isLive: true)
-      try target.sync()
+      try target.sync(run.cancellation)
       return pass
     }
     run.observer.noticed(pass.sentence)
@@ -103,9 +121,15 @@ extension MigrationPlan {
       }
     }
     if !isStarted { lines.append("start the new server on \(target)") }
+    // Before anybody writes into a unique index that no longer finds what is there.
+    lines += rebuild.map { "in database \($0.database): \($0.statements)" }
     lines += [
       "the old cluster is as it was when it stopped; nobody can start it by mistake. To go back, "
-        + "stop the new server, then: \(SourceMarker.undoLine(FilePath(dataDirectory)))",
+        + "stop the new server, then: \(SourceMarker.undoLine(FilePath(dataDirectory)))"
+        + (isStarted
+          ? " (it refuses first, for what the new server has written would be lost: --discard-new)"
+          : ""),
+      "see to it that the new server is started at the next boot, and the old one is not",
       "run ANALYZE where plans matter: statistics of the server's activity moved, those of the "
         + "operating system's cache did not",
       "back the new cluster up: pgstill backup --pgdata \(target)",

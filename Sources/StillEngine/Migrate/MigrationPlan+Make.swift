@@ -22,6 +22,9 @@ extension MigrationPlan {
     _ cancellation: Cancellation
   ) throws -> Made {
     try cluster.requireOwnFolders()
+    if !request.isRehearsal, !cluster.facts.isStandby {
+      try MigrationWord(of: RunID(at: Clock.now())).tryOut(with: cluster.session)
+    }
     let server = try cluster.serverSwitch(commands: request.serverCommands, units: units)
     let (files, target): (any TargetFiles, String)
     switch request.target {
@@ -34,8 +37,12 @@ extension MigrationPlan {
       (files, target) = try request.daemon(host, port, module, path)
     }
     let newServer = try request.newServer(of: cluster, server, at: target)
+    let (sorting, rebuild) = try request.requireFit(of: cluster) {
+      try server.programs(of: cluster.directory)
+    }
     let (places, links) = try cluster.places(request, target: target, cancellation)
     try requireApart(places, areHere: files is LocalFiles)
+    if !(files is LocalFiles) { try requirePlain(places) }
     // Of an earlier pass whatever is there is compared; a part that is missing makes no difference.
     let states = try places.map {
       try TargetPlaces.holdsPass($0, cluster.facts.systemIdentifier, files)
@@ -50,7 +57,15 @@ extension MigrationPlan {
       startLine: newServer?.startLine, finalPass: finalPass, finalPassReason: reason,
       mostPasses: request.mostPasses, mostDowntime: request.mostDowntime,
       onOverrun: request.onOverrun, isResumed: isResumed, isRehearsal: request.isRehearsal,
-      advice: try cluster.advice(request))
+      rateLimit: request.rateLimit,
+      advice: try cluster.advice(request) + sorting
+        + (server.dependants.isEmpty
+          ? []
+          : [
+            "with the old server systemd stops \(server.dependants.joined(separator: ", ")); "
+              + "nobody starts them again"
+          ]),
+      rebuild: rebuild)
     return Made(plan: plan, server: server, newServer: newServer, files: files)
   }
 
@@ -94,6 +109,17 @@ extension MigrationPlan {
           "the targets \(target.place.target) and \(other.place.target) are not apart",
           hint: "Give each tablespace, and WAL, a folder of its own.")
       }
+    }
+  }
+
+  /// A path over there goes through a shell, or through rsync itself, which take some of its characters for
+  /// patterns, with or without --secluded-args (rsync(1)): `new[1]` would be the folder `new1`, where one is.
+  private static func requirePlain(_ places: [Place]) throws {
+    for place in places {
+      guard let bad = place.target.first(where: { "*?[\\".contains($0) }) else { continue }
+      throw StillError(
+        .usage, "\(place.target) has a \(bad) in it, which rsync takes for a pattern over there",
+        hint: "Name another folder, and rename it afterwards, or make a link to it.")
     }
   }
 
@@ -149,9 +175,10 @@ extension LiveCluster {
     var links: [MigrationPlan.Link] = []
     // The server's while it runs; the control file comes last, and makes a cluster of what is there.
     var excluded = [
-      "postmaster.pid", "postmaster.opts", "\(MigrationPlan.controlFile)", SourceMarker.name,
-      TargetPlaces.markName,
+      "postmaster.pid", "postmaster.opts", "\(MigrationPlan.controlFile)",
+      "\(MigrationPlan.controlFile).moved", SourceMarker.name, TargetPlaces.markName,
     ]
+    excluded += layout.grafts.map { "\($0.relativePath)/lost+found" }
     var others: [MigrationPlan.Place] = []
     func add(
       _ kind: MigrationPlan.Place.Kind, _ source: String, _ target: String, _ excluded: [String]
@@ -180,10 +207,12 @@ extension LiveCluster {
         "\(tablespace.location.path)/\(directory.tablespaceFolder)",
         target.appending(directory.tablespaceFolder).string, [TargetPlaces.markName])
     }
-    if layout.walIsLinked || request.walFolder != nil {
+    let inner = FilePath(target).appending("pg_wal")
+    let walFolder = request.walFolder == inner ? nil : request.walFolder
+    if layout.walIsLinked || walFolder != nil {
       excluded.append("pg_wal")
-      let new = request.walFolder ?? FilePath(target).appending("pg_wal")
-      if request.walFolder != nil { links.append(.init(path: "pg_wal", target: new.string)) }
+      let new = walFolder ?? inner
+      if walFolder != nil { links.append(.init(path: "pg_wal", target: new.string)) }
       try add(.wal, layout.wal.path, new.string, [TargetPlaces.markName])
     }
     let data = try MigrationPlan.Place(
@@ -200,7 +229,9 @@ extension LiveCluster {
       advice.append(
         "configuration lies outside the data directory and does not move: "
           + outside.joined(separator: ", ")
-          + "; set data_directory there to \(request.target) before the new server is started")
+          + "; data_directory there has to become \(request.target) in what starts the new server "
+          + "(--target-start-command), not before; and the old one's again in what starts the old one"
+      )
     }
     if facts.archiveMode != "off" {
       advice.append(
@@ -208,6 +239,20 @@ extension LiveCluster {
           + "the old one must not archive again")
     }
     return advice
+  }
+}
+
+extension MigrationPlan.Place.Kind {
+  /// Of what a server makes anew at its start, or brings up to date at its stop, and no backup has.
+  private static let others: Set<FilePath> = [
+    "pg_wal", "pg_replslot", "pg_subtrans", "pg_notify", "pg_serial", "pg_snapshots", "pg_stat",
+  ]
+
+  /// Whether a link at a path, counted from the place, would lead the new server into the old one's files.
+  func refuses(linkAt path: FilePath) -> Bool {
+    guard self == .data else { return true }
+    let first = path.components.first.map { FilePath(root: nil, [$0]) } ?? path
+    return ServerFolders.own(linkAt: path) || MigrationPlan.Place.Kind.others.contains(first)
   }
 }
 
@@ -220,9 +265,10 @@ extension MigrationPlan.Place {
     let excluded = excluded + ["lost+found"]
     let survey = try FileSurvey(
       OpenFolder.open(FilePath(source)), excluding: Set(excluded.map { FilePath($0) }),
-      isLive: true, cancellation)
+      isLive: true, refusesLink: kind.refuses(linkAt:), cancellation)
     self.init(
       kind: kind, source: source, target: target, size: survey.bytes, files: survey.files,
+      recentFiles: survey.recentFiles, recentSize: survey.recentBytes,
       excluded: excluded)
   }
 }

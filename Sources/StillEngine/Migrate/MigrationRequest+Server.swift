@@ -14,25 +14,35 @@ extension MigrationRequest {
     guard startsServer, !isRehearsal else { return nil }
     switch target {
     case .folder:
+      // It would end with us.
+      try ServerSwitch.requireLastingPlace()
+      let programs = try server.programs(of: cluster.directory)
       return LocalServer(
-        server: try server.moved(
-          to: FilePath(path), startCommand: startCommand, of: cluster.directory))
+        server: try startCommand.map {
+          try server.moved(to: FilePath(path), startedBy: $0, programs: programs)
+        } ?? server.moved(to: FilePath(path), programs: programs))
     case .ssh(let host, _):
       let shell = RemoteShell(host: host, words: remoteShell)
       let programs = try (programs ?? server.programs(of: cluster.directory)).string
-      try requireSameMachine(shell, programs, cluster)
+      let database = try cluster.session.value("SELECT pg_catalog.current_database()")
       let start =
         try startCommand
-        ?? server.moved(
-          to: FilePath(path), startCommand: nil, of: cluster.directory
-        ).control.startLine
+        ?? server.moved(to: FilePath(path), programs: FilePath(programs)).control.startLine
       return RemoteServer(
         shell: shell, startLine: start, dataDirectory: path, programs: programs,
-        connection: ConnectionTarget(
-          parameters: [:],
-          databases: [connection ?? defaultConnection(host, cluster)]))
+        connection: connection.map { MigrationRequest.target($0, database) },
+        role: cluster.facts.role.name, database: database)
     case .daemon: return nil
     }
+  }
+
+  /// Where somebody says that the new server is, in the database that the proof was left in.
+  private static func target(_ connection: String, _ database: String) -> ConnectionTarget {
+    let quoted = database.replacing("\\", with: "\\\\").replacing("'", with: "\\'")
+    // What is said later counts.
+    return ConnectionTarget(
+      parameters: [:],
+      databases: [connection.contains("://") ? connection : "dbname='\(quoted)' \(connection)"])
   }
 
   /// - Returns: the daemon's files, and the new data directory as its own host calls it.
@@ -55,38 +65,5 @@ extension MigrationRequest {
       root: moduleFolder)
     _ = try files.names(in: moduleFolder.string)
     return (files, moduleFolder.pushing(FilePath(path)).string)
-  }
-
-  private func defaultConnection(_ host: String, _ cluster: LiveCluster) -> String {
-    let name = host.split(separator: "@").last ?? ""
-    let port = cluster.target.parameters["port"].map { " port=\($0)" } ?? ""
-    return "host=\(name)\(port) dbname=postgres"
-  }
-
-  /// A data directory is of one architecture and one major version.
-  private func requireSameMachine(
-    _ shell: RemoteShell, _ programs: String, _ cluster: LiveCluster
-  ) throws {
-    let answer = try shell.run("uname -m; exec \"$1/postgres\" --version 2>&1", [programs])
-    let lines = answer.text.split(whereSeparator: \.isNewline).map(String.init)
-    let own = try Errand(["/bin/uname", "-m"], environment: [:])
-    own.wait(atMost: 10)
-    guard let machine = lines.first, machine == own.firstLine else {
-      throw StillError(
-        .precondition,
-        "\(shell.host) is \(lines.first ?? "of no known kind"), and this host "
-          + "\(own.firstLine): the files of a cluster are of one architecture",
-        hint: "Move it with pg_dump, or logical replication.")
-    }
-    // `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`
-    let version = lines.dropFirst().first?.split(separator: " ").dropFirst(2).first ?? ""
-    let major = Int(version.prefix { $0.isNumber })
-    guard answer.status == 0, major == cluster.facts.majorVersion else {
-      throw StillError(
-        .precondition,
-        "\(shell.host) has \(major.map { "PostgreSQL \($0)" } ?? "no server program") in "
-          + "\(programs), and the cluster is of PostgreSQL \(cluster.facts.majorVersion)",
-        hint: "Install that version there, or say where it is: --target-programs.")
-    }
   }
 }

@@ -4,17 +4,17 @@ import StillPostgres
 import StillSystem
 import SystemPackage
 
-/// The note in the old data directory while it is given up, and after: where the cluster went, and
-/// what brings it back. Once everything is copied the control file has another name, so that nobody
-/// starts the old server by mistake: there would be two of one system identifier.
+/// The note in the old data directory from before its server is stopped until it is known what became of
+/// the move: where the cluster goes, and what brings it back. Once everything is copied the control file
+/// has another name, so that nobody starts the old server by mistake: there would be two of one system
+/// identifier.
 struct SourceMarker {
   private struct Note: Codable {
-    var migration: RunID
-    var target: MigrationTarget
-    var stopped: CalendarTime
-    /// Whether the control file has its other name.
-    var isMoved: Bool
-    var control: ServerControl
+    var plan: MigrationPlan
+    /// How another host is reached.
+    var remoteShell: [String]
+    var began: CalendarTime
+    var server: ServerSwitch
   }
 
   /// In the data directory; no pass copies it.
@@ -24,15 +24,14 @@ struct SourceMarker {
   private static let movedControlFile: FilePath = "pg_control.moved"
 
   private let folder: OpenFolder
-  private var note: Note
+  private let note: Note
 
-  /// Leaves the note; nothing else changes yet.
+  /// Leaves the note; nothing else changes yet. One of an earlier run, which died, is replaced.
   static func leave(
-    in folder: OpenFolder, _ plan: MigrationPlan
+    in folder: OpenFolder, _ plan: MigrationPlan, _ server: ServerSwitch, remoteShell: [String]
   ) throws -> SourceMarker {
     let note = Note(
-      migration: plan.id, target: plan.target, stopped: Clock.now(), isMoved: false,
-      control: plan.control)
+      plan: plan, remoteShell: remoteShell, began: Clock.now(), server: server)
     let marker = SourceMarker(folder: folder, note: note)
     try marker.write()
     return marker
@@ -50,8 +49,37 @@ struct SourceMarker {
     }
   }
 
-  var target: MigrationTarget { note.target }
-  var control: ServerControl { note.control }
+  var plan: MigrationPlan { note.plan }
+  var remoteShell: [String] { note.remoteShell }
+  var server: ServerSwitch { note.server }
+  var word: MigrationWord { MigrationWord(of: note.plan.id) }
+
+  /// Whether no server can be started on the old data directory.
+  var isMoved: Bool {
+    get throws {
+      // One beside a control file is of an earlier time.
+      let global = try folder.folder("global")
+      return try global.metadataIfPresent(of: SourceMarker.controlFile) == nil
+        && global.metadataIfPresent(of: SourceMarker.movedControlFile) != nil
+    }
+  }
+
+  /// The control file, under whichever name it has, and its permissions.
+  func controlFile() throws -> (bytes: [UInt8], mode: UInt32) {
+    let name = try isMoved ? SourceMarker.movedControlFile : SourceMarker.controlFile
+    let file = try folder.folder("global").file(name)
+    return (try file.readAll(), try file.metadata().mode)
+  }
+
+  /// Refuses to begin where a cluster was moved away.
+  ///
+  /// - Throws: `.precondition` with where to, and the way back.
+  static func requireHere(_ folder: OpenFolder) throws {
+    guard let marker = try find(in: folder), try marker.isMoved else { return }
+    throw StillError(
+      .precondition, "the cluster of \(folder.path) was moved to \(marker.plan.target)",
+      hint: "To go back: " + undoLine(folder.path))
+  }
 
   /// The words that bring the old server back.
   static func undoLine(_ folder: FilePath) -> String {
@@ -59,27 +87,24 @@ struct SourceMarker {
   }
 
   /// Takes the control file out of the way.
-  mutating func move() throws {
-    note.isMoved = true
-    try write()
+  func move() throws {
     let global = try folder.folder("global")
     try global.rename(SourceMarker.controlFile, to: SourceMarker.movedControlFile)
     try global.sync()
   }
 
-  /// Makes it a data directory again that a server starts on.
-  mutating func takeBack() throws {
+  /// Makes it a data directory again that a server starts on. The note stays, for that has not happened
+  /// yet.
+  func takeBack() throws {
+    guard try isMoved else { return }
     let global = try folder.folder("global")
-    if try global.metadataIfPresent(of: SourceMarker.movedControlFile) != nil {
-      // Whatever else has that name now was made by nobody who knew.
-      guard try global.metadataIfPresent(of: SourceMarker.controlFile) == nil else {
-        throw StillError(
-          .precondition, "\(global.path) holds a pg_control beside pg_control.moved",
-          hint: "See which of them is the cluster's, and remove the other one.")
-      }
-      try global.rename(SourceMarker.movedControlFile, to: SourceMarker.controlFile)
-      try global.sync()
-    }
+    try global.rename(SourceMarker.movedControlFile, to: SourceMarker.controlFile)
+    try global.sync()
+  }
+
+  /// Nothing is left to be brought back.
+  func remove() throws {
+    guard try folder.metadataIfPresent(of: FilePath(SourceMarker.name)) != nil else { return }
     try folder.remove(FilePath(SourceMarker.name))
     try folder.sync()
   }

@@ -19,17 +19,27 @@ protocol TargetFiles: Sendable {
   func names(in folder: String) throws -> [String]?
   /// A small file; nil where there is none.
   func read(_ file: String) throws -> [UInt8]?
-  func write(_ file: String, _ bytes: [UInt8]) throws
+  /// Brings a file's content there, under another name; nothing counts yet.
+  func stage(_ file: String, _ bytes: [UInt8], mode: UInt32) throws
+  /// Gives what was staged its name.
+  func putInPlace(_ file: String, _ bytes: [UInt8], mode: UInt32) throws
+  /// Writes a small file in one step; its owner is that of the folder, as far as that can be had.
+  func write(_ file: String, _ bytes: [UInt8], mode: UInt32) throws
   /// Makes a folder, with those above it; one that is there is left as it is.
   func makeFolder(_ folder: String, mode: UInt32) throws
   /// Removes a file; one that is gone is no error.
   func remove(_ file: String) throws
+  /// Gives a file another name, with `.undone` at its end, where that can be had, or removes it; one that
+  /// is gone is no error.
+  func setAside(_ file: String) throws
   /// Whether it can make links that lead where they say.
   var makesLinks: Bool { get }
   /// Makes a link, in place of one that is there.
   func makeLink(_ path: String, to target: String) throws
   /// Puts everything of the file systems that these folders are on, on the disk.
-  func sync(_ folders: [String]) throws
+  func sync(_ folders: [String], _ cancellation: Cancellation) throws
+  /// Whether a file of ours gets a time to the nanosecond; it has another time then.
+  func keepsNanoseconds(_ file: String) throws -> Bool
   /// The file system that a folder is on, or would be, and the room there in bytes.
   func room(at folder: String) throws -> (fileSystem: String, bytes: UInt64)
   /// The process of the server of a data directory; nil where none runs.
@@ -38,7 +48,15 @@ protocol TargetFiles: Sendable {
 
 extension TargetFiles {
   var makesLinks: Bool { true }
+  /// Taken for granted where nobody says.
+  func keepsNanoseconds(_ file: String) throws -> Bool { true }
   var syncsEachFile: Bool { false }
+  func setAside(_ file: String) throws { try remove(file) }
+  func stage(_ file: String, _ bytes: [UInt8], mode: UInt32) throws {}
+  func putInPlace(_ file: String, _ bytes: [UInt8], mode: UInt32) throws {
+    try write(file, bytes, mode: mode)
+  }
+  func write(_ file: String, _ bytes: [UInt8]) throws { try write(file, bytes, mode: 0o600) }
 }
 
 /// On this host.
@@ -58,11 +76,12 @@ struct LocalFiles: TargetFiles {
     return try OpenFile.open(FilePath(file)).readAll()
   }
 
-  func write(_ file: String, _ bytes: [UInt8]) throws {
+  func write(_ file: String, _ bytes: [UInt8], mode: UInt32) throws {
     let (folder, name) = try place(file)
     let new = FilePath(name.string + "-new")
     if try folder.metadataIfPresent(of: new) != nil { try folder.remove(new) }
     let opened = try folder.file(new, .create(permissions: 0o600))
+    try opened.setPermissions(mode)
     try opened.writeAll(bytes)
     try opened.sync()
     try opened.close()
@@ -92,18 +111,33 @@ struct LocalFiles: TargetFiles {
     try folder.sync()
   }
 
+  func setAside(_ file: String) throws {
+    try remove(file + "-new")
+    guard try isThere(file) else { return }
+    let (folder, name) = try place(file)
+    try folder.rename(name, to: FilePath(name.string + ".undone"))
+    try folder.sync()
+  }
+
   func makeLink(_ path: String, to target: String) throws {
     try remove(path)
     let (folder, name) = try place(path)
     try folder.makeLink(name, to: FilePath(target).bytes)
   }
 
-  func sync(_ folders: [String]) throws {
+  func sync(_ folders: [String], _ cancellation: Cancellation) throws {
     var seen: Set<DeviceNumber> = []
     for path in folders {
+      try cancellation.checkpoint()
       let folder = try OpenFolder.open(FilePath(path))
       if seen.insert(try folder.metadata().device).inserted { try folder.syncFileSystem() }
     }
+  }
+
+  func keepsNanoseconds(_ file: String) throws -> Bool {
+    let file = try OpenFile.open(FilePath(file))
+    try file.setModified(seconds: 1_000_000_000, nanoseconds: 123_456_789)
+    return try file.metadata().modifiedNanoseconds == 123_456_789
   }
 
   func room(at folder: String) throws -> (fileSystem: String, bytes: UInt64) {
@@ -117,10 +151,8 @@ struct LocalFiles: TargetFiles {
   }
 
   private func isThere(_ path: String) throws -> Bool {
-    let path = FilePath(path)
-    guard path.lastComponent != nil else { return true }
-    guard let above = try? OpenFolder.open(path.removingLastComponent()) else { return false }
-    return try above.metadataIfPresent(of: FilePath(root: nil, path.components.suffix(1))) != nil
+    // One that may not be looked at is not one that is missing.
+    try FileMetadata.ifPresent(at: FilePath(path)) != nil
   }
 
   private func place(_ path: String) throws -> (OpenFolder, FilePath) {
@@ -142,30 +174,60 @@ struct RemoteFiles: TargetFiles {
   func rsyncName(of folder: String) -> String { "\(shell.host):\(folder)/" }
 
   func names(in folder: String) throws -> [String]? {
-    // A folder that may not be read is not one that is missing.
     let answer = try shell.run(
-      "[ -e \"$1\" ] || [ -L \"$1\" ] || exit 2; exec ls -A -- \"$1/\"", [folder])
+      RemoteFiles.look + "look \"$1\"; exec ls -A -- \"$1/\"", [folder])
     switch answer.status {
     case 0: return answer.text.split(whereSeparator: \.isNewline).map(String.init)
-    case 2: return nil
+    case RemoteFiles.missing: return nil
     default:
-      throw StillError(.precondition, "on \(host): \(folder) cannot be listed")
+      throw StillError(.failed, "on \(host): \(folder) cannot be listed")
     }
   }
 
   func read(_ file: String) throws -> [UInt8]? {
-    let answer = try shell.run("[ -e \"$1\" ] || exit 66; exec cat -- \"$1\"", [file])
+    let answer = try shell.run(
+      RemoteFiles.look + "look \"$1\"; exec cat -- \"$1\"", [file])
     switch answer.status {
     case 0: return answer.output
-    case 66: return nil
-    default: throw StillError(.copying, "on \(host): \(file) cannot be read")
+    case RemoteFiles.missing: return nil
+    default: throw StillError(.failed, "on \(host): \(file) cannot be read")
     }
   }
 
-  func write(_ file: String, _ bytes: [UInt8]) throws {
+  /// A function that goes on where `$1` is there. It is not enough that a path leads nowhere: whoever may
+  /// not look into a folder sees nothing there either.
+  private static let look = """
+    look() {
+      if [ -e "$1" ] || [ -L "$1" ]; then return; fi
+      p=$1
+      while [ ! -d "$p" ]; do p=${p%/*}; [ -n "$p" ] || p=/; done
+      [ -x "$p" ] || exit 67
+      exit \(missing)
+    }
+
+    """
+  /// The status that says so. `ls` has 2 for trouble.
+  private static let missing: Int32 = 66
+
+  func write(_ file: String, _ bytes: [UInt8], mode: UInt32) throws {
+    try stage(file, bytes, mode: mode)
+    try putInPlace(file, bytes, mode: mode)
+  }
+
+  // In two orders: one that is lost on its way, and carried out when it is too late, does nothing then.
+
+  func stage(_ file: String, _ bytes: [UInt8], mode: UInt32) throws {
+    // Only root can give it away, and only root needs to.
     try shell.demand(
-      "umask 077; cat >\"$1-new\" && sync \"$1-new\" && mv -f -- \"$1-new\" \"$1\"", [file],
-      input: bytes)
+      """
+      umask 077
+      cat >"$1-new" && chmod "$2" "$1-new" && sync "$1-new" || exit
+      [ "$(id -u)" -ne 0 ] || exec chown --reference="${1%/*}" "$1-new"
+      """, [file, String(mode & 0o7777, radix: 8)], input: bytes)
+  }
+
+  func putInPlace(_ file: String, _ bytes: [UInt8], mode: UInt32) throws {
+    try shell.demand("mv -f -- \"$1-new\" \"$1\" && exec sync \"${1%/*}\"", [file])
   }
 
   func makeFolder(_ folder: String, mode: UInt32) throws {
@@ -182,11 +244,30 @@ struct RemoteFiles: TargetFiles {
 
   func remove(_ file: String) throws { try shell.demand("exec rm -f -- \"$1\"", [file]) }
 
+  func setAside(_ file: String) throws {
+    // First what an earlier order, whose shell lives on over there, may still be going to rename.
+    try shell.demand(
+      """
+      rm -f -- "$1-new" || exit
+      mv -f -- "$1" "$1.undone" 2>/dev/null || exec rm -f -- "$1"
+      """, [file])
+  }
+
   func makeLink(_ path: String, to target: String) throws {
     try shell.demand("exec ln -sfnT -- \"$2\" \"$1\"", [path, target])
   }
 
-  func sync(_ folders: [String]) throws { try shell.demand("exec sync -f -- \"$@\"", folders) }
+  func sync(_ folders: [String], _ cancellation: Cancellation) throws {
+    try shell.demand("exec sync -f -- \"$@\"", folders, limit: nil, cancellation)
+  }
+
+  func keepsNanoseconds(_ file: String) throws -> Bool {
+    try shell.demand(
+      """
+      touch -d @1000000000.123456789 -- "$1" && exec stat -c %.9Y -- "$1"
+      """, [file]
+    ).text == "1000000000.123456789"
+  }
 
   func room(at folder: String) throws -> (fileSystem: String, bytes: UInt64) {
     let text = try shell.demand(
@@ -205,12 +286,18 @@ struct RemoteFiles: TargetFiles {
   func server(of folder: String) throws -> Int32? {
     // A process of another user answers with an error too.
     let answer = try shell.run(
-      """
-      [ -e "$1" ] || exit 2; [ -r "$1" ] && [ -x "$1" ] || exit 3
-      [ -e "$1/postmaster.pid" ] || exit 2; read -r p <"$1/postmaster.pid" || exit 3
-      kill -0 "$p" 2>/dev/null || [ -e "/proc/$p" ] || exit 2; echo "$p"
-      """, [folder])
-    if answer.status == 2 { return nil }
+      RemoteFiles.look + """
+        look "$1"; [ -r "$1" ] && [ -x "$1" ] || exit 67
+        look "$1/postmaster.pid"; read -r p <"$1/postmaster.pid" || exit 67
+        [ -e "/proc/$p" ] || kill -0 "$p" 2>/dev/null || exit \(RemoteFiles.missing)
+        # A data directory is its server's own user's; after a reboot anybody may have the number.
+        if [ -O "$1" ]; then kill -0 "$p" 2>/dev/null || exit \(RemoteFiles.missing); fi
+        if [ -e "/proc/$p/cwd/." ] && ! [ "/proc/$p/cwd" -ef "$1" ]; then
+          exit \(RemoteFiles.missing)
+        fi
+        echo "$p"
+        """, [folder])
+    if answer.status == RemoteFiles.missing { return nil }
     guard answer.status == 0, let process = Int32(answer.text) else {
       throw StillError(.postgres, "on \(host): nobody can say whether a server runs on \(folder)")
     }

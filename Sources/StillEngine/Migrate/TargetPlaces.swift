@@ -49,38 +49,107 @@ struct TargetPlaces {
     return true
   }
 
-  /// Makes the folders, and marks them.
+  /// Makes the folders, marks them, and makes the links that lead to where they are: what cannot be had of
+  /// that would else be found with the server down.
+  ///
+  /// - Throws: `.precondition` where two places are one folder there.
   func prepare() throws {
+    // Of a run that was killed.
+    if try files.read(mark(of: dataPlace)) != nil { try files.remove(controlFile) }
     for place in plan.places {
       let mode = try OpenFolder.open(FilePath(place.source)).metadata().mode
       try files.makeFolder(place.target, mode: mode)
-      let mark = Mark(
-        systemIdentifier: plan.systemIdentifier, source: place.source, kind: place.kind)
-      try files.write(
-        "\(place.target)/\(TargetPlaces.markName)", Array(JSONEncoder().encode(mark)))
     }
-  }
-
-  /// Makes the links that lead to where the places are now.
-  func makeLinks() throws {
+    try makeMarks()
+    // Paths say nothing of links over there.
+    for place in plan.places where try readMark(of: place) != expectedMark(of: place) {
+      throw StillError(
+        .precondition, "\(place.target) is the same folder as the target of another place",
+        hint: "Give each tablespace, and WAL, a folder of its own.")
+    }
     for link in plan.links {
-      try files.makeLink("\(plan.targetPath)/\(link.path)", to: link.target)
+      let path = FilePath(plan.targetPath).pushing(FilePath(link.path))
+      // As the server makes it.
+      if path.removingLastComponent().string != plan.targetPath {
+        try files.makeFolder(path.removingLastComponent().string, mode: 0o700)
+      }
+      do { try files.makeLink(path.string, to: link.target) } catch var failure as StillError {
+        failure.further.append(failure.message)
+        failure.message = "\(path) cannot be made a link to \(link.target)"
+        failure.hint = "An earlier pass may have put a folder there: empty the target."
+        throw failure
+      }
     }
   }
 
-  /// Takes the marks away: these are the cluster's folders now.
-  func unmark() throws {
-    for place in plan.places { try files.remove("\(place.target)/\(TargetPlaces.markName)") }
+  /// Says of every place that it holds a pass.
+  func makeMarks() throws {
+    for place in plan.places {
+      try files.write(mark(of: place), Array(JSONEncoder().encode(expectedMark(of: place))))
+    }
   }
 
-  /// Takes the control file away again: what is there is a pass, and no cluster.
-  func remark() throws {
-    try files.remove("\(plan.targetPath)/\(MigrationPlan.controlFile)")
-    try prepare()
+  /// Brings the control file there; no server can be started on it yet.
+  ///
+  /// - Parameters:
+  ///   - control: its content.
+  ///   - mode: its permissions.
+  func stage(_ control: [UInt8], mode: UInt32) throws {
+    try files.stage(controlFile, control, mode: mode)
+  }
+
+  /// Makes a cluster of what is there: from here on a server can be started on it.
+  func arm(_ control: [UInt8], mode: UInt32) throws {
+    try files.putInPlace(controlFile, control, mode: mode)
+  }
+
+  /// Of what is a cluster, or may be needed as one. No server minds marks.
+  func removeMarks() throws {
+    for place in plan.places { try files.remove(mark(of: place)) }
+  }
+
+  /// The control file that is there, or was until it was set aside; nil for none.
+  func control() throws -> [UInt8]? {
+    try files.read(controlFile) ?? files.read(controlFile + ".undone")
+  }
+
+  /// Takes the control file away again: what is there is no cluster.
+  func disarm() throws { try files.setAside(controlFile) }
+
+  private var dataPlace: MigrationPlan.Place? { plan.places.first { $0.kind == .data } }
+
+  private var controlFile: String { "\(plan.targetPath)/\(MigrationPlan.controlFile)" }
+
+  private func mark(of place: MigrationPlan.Place?) -> String {
+    "\(place?.target ?? plan.targetPath)/\(TargetPlaces.markName)"
+  }
+
+  private func expectedMark(of place: MigrationPlan.Place) -> Mark {
+    Mark(systemIdentifier: plan.systemIdentifier, source: place.source, kind: place.kind)
+  }
+
+  private func readMark(of place: MigrationPlan.Place) throws -> Mark? {
+    try files.read(mark(of: place)).flatMap {
+      try? JSONDecoder().decode(Mark.self, from: Data($0))
+    }
+  }
+
+  /// Whether nothing is there any more of what this migration has made.
+  func isGone() throws -> Bool {
+    try control() == nil && files.read(mark(of: dataPlace)) == nil
   }
 
   /// Puts everything on the disk.
-  func sync() throws { try files.sync(plan.places.map(\.target)) }
+  func sync(_ cancellation: Cancellation) throws {
+    try files.sync(plan.places.map(\.target), cancellation)
+  }
+
+  /// Whether files there have their times to the nanosecond: where not, each looks older than its source.
+  func keepsNanoseconds() throws -> Bool {
+    try plan.places.allSatisfy {
+      try files.keepsNanoseconds("\($0.target)/\(TargetPlaces.markName)")
+    }
+  }
 }
 
 extension MigrationPlan {

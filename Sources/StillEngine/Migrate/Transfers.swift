@@ -13,6 +13,7 @@ final class Transfers {
   private let plan: MigrationPlan
   private let rsync: Rsync
   private let files: any TargetFiles
+  private let keepsNanoseconds: Bool
   private let rateLimit: UInt64?
   private let margin: Int64
   private let run: Run
@@ -20,11 +21,13 @@ final class Transfers {
   private(set) var passes: [MigrationReport.Pass] = []
 
   init(
-    _ plan: MigrationPlan, _ rsync: Rsync, to files: any TargetFiles, rateLimit: UInt64?,
+    _ plan: MigrationPlan, _ rsync: Rsync, to files: any TargetFiles, keepsNanoseconds: Bool = true,
+    rateLimit: UInt64?,
     margin: Int64 = FileSurvey.margin, _ run: Run
   ) {
     self.files = files
     self.margin = margin
+    self.keepsNanoseconds = keepsNanoseconds
     self.plan = plan
     self.rsync = rsync
     self.rateLimit = rateLimit
@@ -48,7 +51,7 @@ final class Transfers {
       let source = try OpenFolder.open(FilePath(place.source))
       let survey = try FileSurvey(
         source, excluding: place.excludedPaths, since: surveys[place.source], margin: margin,
-        isLive: isLive, run.cancellation)
+        isLive: isLive, refusesLink: place.kind.refuses(linkAt:), run.cancellation)
       looks.append((place, source, survey))
     }
     let bytes = looks.reduce(0) { $0 + $1.survey.bytes }
@@ -72,17 +75,6 @@ final class Transfers {
     return pass
   }
 
-  /// Copies one file whatever the target has: the control file, when everything else is there.
-  func copyControlFile() throws {
-    guard let place = plan.places.first(where: { $0.kind == .data }) else { return }
-    _ = try rsync.run(
-      RsyncOrder(
-        .compare([MigrationPlan.controlFile]), isLive: false, remoteShell: files.remoteShell,
-        syncsEachFile: files.syncsEachFile),
-      from: OpenFolder.open(FilePath(place.source)), to: files.rsyncName(of: place.target),
-      run.cancellation)
-  }
-
   private func transfer(
     _ kind: RsyncOrder.Kind, _ place: MigrationPlan.Place, _ source: OpenFolder, _ isLive: Bool,
     _ pass: inout MigrationReport.Pass
@@ -90,7 +82,7 @@ final class Transfers {
     let order = RsyncOrder(
       kind, excluded: place.excluded.map { "/" + RsyncOrder.literal($0) }, isLive: isLive,
       remoteShell: files.remoteShell, syncsEachFile: files.syncsEachFile,
-      rateLimit: isLive ? rateLimit : nil)
+      keepsNanoseconds: keepsNanoseconds, rateLimit: isLive ? rateLimit : nil)
     let observer = run.observer
     let report = try rsync.run(
       order, from: source, to: files.rsyncName(of: place.target), run.cancellation

@@ -13,18 +13,24 @@ public struct MigrationPlan: Hashable, Sendable, Codable {
     /// In bytes.
     public var size: UInt64
     public var files: UInt64
+    /// Of the files, those that changed within the last three minutes, and their content, in bytes.
+    public var recentFiles: UInt64
+    public var recentSize: UInt64
     /// What in it is not copied, counted from the folder: what has a place of its own, and what is the
     /// server's while it runs.
     public var excluded: [String]
 
     public init(
-      kind: Kind, source: String, target: String, size: UInt64, files: UInt64, excluded: [String]
+      kind: Kind, source: String, target: String, size: UInt64, files: UInt64,
+      recentFiles: UInt64 = 0, recentSize: UInt64 = 0, excluded: [String]
     ) {
       self.kind = kind
       self.source = source
       self.target = target
       self.size = size
       self.files = files
+      self.recentFiles = recentFiles
+      self.recentSize = recentSize
       self.excluded = excluded
     }
   }
@@ -38,6 +44,32 @@ public struct MigrationPlan: Hashable, Sendable, Codable {
     public init(path: String, target: String) {
       self.path = path
       self.target = target
+    }
+  }
+
+  /// Indexes of one database that another library on the other host makes wrong.
+  public struct Rebuild: Hashable, Sendable, Codable {
+    public var database: String
+    /// As SQL names them, with their schemas.
+    public var indexes: [String]
+
+    /// Whether the database knows which version of the library it was sorted by (version 15 and later).
+    public var hasVersion: Bool
+
+    public init(database: String, indexes: [String], hasVersion: Bool) {
+      self.database = database
+      self.indexes = indexes
+      self.hasVersion = hasVersion
+    }
+
+    /// What a person types into psql.
+    public var statements: String {
+      indexes.map { "REINDEX INDEX \($0);" }.joined(separator: " ")
+        + (hasVersion ? refresh : "")
+    }
+
+    private var refresh: String {
+      " ALTER DATABASE \"\(database.replacing("\"", with: "\"\""))\" REFRESH COLLATION VERSION;"
     }
   }
 
@@ -64,14 +96,20 @@ public struct MigrationPlan: Hashable, Sendable, Codable {
   public var isResumed: Bool
   /// Whether the old server is never stopped.
   public var isRehearsal: Bool
+  /// Bytes that are sent in a second at most, while the server runs.
+  public var rateLimit: UInt64?
   /// What somebody should know or do, before or after.
   public var advice: [String]
+  /// What has to be rebuilt after the move, database by database.
+  public var rebuild: [Rebuild]
 
   public init(
     id: RunID, dataDirectory: String, target: MigrationTarget, systemIdentifier: UInt64,
     places: [Place], links: [Link], control: ServerControl, stopLimit: Double, startLine: String?,
     finalPass: FinalPass, finalPassReason: String, mostPasses: Int, mostDowntime: Double?,
-    onOverrun: OverrunPolicy, isResumed: Bool, isRehearsal: Bool, advice: [String]
+    onOverrun: OverrunPolicy, isResumed: Bool, isRehearsal: Bool, rateLimit: UInt64? = nil,
+    advice: [String],
+    rebuild: [Rebuild] = []
   ) {
     self.id = id
     self.dataDirectory = dataDirectory
@@ -89,11 +127,39 @@ public struct MigrationPlan: Hashable, Sendable, Codable {
     self.onOverrun = onOverrun
     self.isResumed = isResumed
     self.isRehearsal = isRehearsal
+    self.rateLimit = rateLimit
     self.advice = advice
+    self.rebuild = rebuild
   }
 
   /// Content of all places, in bytes.
   public var size: UInt64 { places.reduce(0) { $0 + $1.size } }
+
+  /// What the passes would take, were they made now and everything read and sent at one rate.
+  public struct Forecast: Hashable, Sendable, Codable {
+    /// Bytes a second, assumed where none was asked for.
+    public var rate: UInt64
+    public var firstPassSeconds: Double
+    /// Files that the final pass would compare, and their content, in bytes.
+    public var finalFiles: UInt64
+    public var finalBytes: UInt64
+    /// The stop and the start of the servers apart.
+    public var finalPassSeconds: Double
+
+    /// A gigabit network's, and little for a disk.
+    public static let standardRate: UInt64 = 100 << 20
+  }
+
+  /// The final pass is under no limit, but no faster than the assumed rate.
+  public var forecast: Forecast {
+    let rate = rateLimit ?? Forecast.standardRate
+    let isFull = finalPass == .full
+    let files = places.reduce(0) { $0 + (isFull ? $1.files : $1.recentFiles) }
+    let bytes = isFull ? size : places.reduce(0) { $0 + $1.recentSize }
+    return Forecast(
+      rate: rate, firstPassSeconds: Double(size) / Double(rate), finalFiles: files,
+      finalBytes: bytes, finalPassSeconds: Double(bytes) / Double(Forecast.standardRate))
+  }
 }
 
 /// What the pass with the server down reads.

@@ -117,7 +117,7 @@ extension ServerSwitch {
 
   /// What a unit of systemd starts ends with the unit, also a server: a nightly job must not take it
   /// along (systemd.kill(5), `KillMode`).
-  private static func requireLastingPlace() throws {
+  public static func requireLastingPlace() throws {
     guard let unit = try RunningProcess(Environment.processID).serviceUnit() else { return }
     let errand = try Errand(
       [Systemd.program, "show", "--property=KillMode", "--value", unit],

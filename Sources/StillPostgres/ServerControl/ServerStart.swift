@@ -26,6 +26,7 @@ extension ServerSwitch {
   ///     all the same, which takes the stop back, and the proof has to last.
   ///   - patience: seconds that a server may take to prove itself once it is there, or to come up
   ///     once its start was asked for.
+  ///   - checkpoint: throws where nobody wants the server any more.
   ///   - notice: told of what takes long or goes wrong.
   ///   - prove: asks the server that is there; throws as long as it gives no proof. `.precondition`
   ///     means that it never will.
@@ -34,7 +35,8 @@ extension ServerSwitch {
   /// - Throws: `.postgres` with everything that helps to start the server by hand.
   public func ensureUp<Proof>(
     units: (any ServiceUnits)?, isStopPending: Bool = false,
-    patience: Double = ServerSwitch.patience, notice: (String) -> Void,
+    patience: Double = ServerSwitch.patience, checkpoint: () throws -> Void = {},
+    notice: (String) -> Void,
     prove: (Postmaster) throws -> Proof
   ) throws -> (proof: Proof, wasDown: Bool) {
     var starts: [Start] = []
@@ -50,6 +52,7 @@ extension ServerSwitch {
       notice(text)
     }
     while true {
+      try checkpoint()
       var rest: UInt32 = 20
       switch try state() {
       case .stopping:

@@ -3,29 +3,40 @@ import StillSystem
 import SystemPackage
 
 extension ServerSwitch {
-  /// The switch of a copy of this server in another folder.
+  /// The switch of a copy of this server in another folder, which somebody else's command starts.
   ///
-  /// - Parameter startCommand: what starts it, run by `/bin/sh -c`; nil for what starts this one.
-  /// - Throws: `.precondition` where only somebody else can know how it is started.
+  /// - Parameters:
+  ///   - command: run by `/bin/sh -c`.
+  ///   - programs: where pg_ctl is, which stops it.
   public func moved(
-    to folder: FilePath, startCommand: String?, of directory: DataDirectory
+    to folder: FilePath, startedBy command: String, programs: FilePath
   ) throws -> ServerSwitch {
-    if let startCommand {
-      return ServerSwitch(
-        control: .commands(stop: try stopLine(of: folder, directory), start: startCommand),
-        dataDirectory: folder.string, environment: Environment.all, log: nil)
-    }
+    let stop = [
+      programs.appending("pg_ctl").string, "stop", "-D", folder.string, "-m", "fast", "-w",
+    ]
+    return ServerSwitch(
+      control: .commands(stop: ShellWords.line(stop), start: command),
+      dataDirectory: folder.string, environment: Environment.all, log: nil)
+  }
+
+  /// The switch of a copy of this server in another folder, started as this one was.
+  ///
+  /// - Parameter programs: where PostgreSQL's programs are there.
+  /// - Throws: `.precondition` where only somebody else can know how it is started.
+  public func moved(to folder: FilePath, programs: FilePath) throws -> ServerSwitch {
     guard case .pgCtl(var told) = control else {
       throw StillError(
         .precondition,
         "the server is started with \(control.startLine), which starts no copy in another folder",
-        hint: "Say what starts the new server, --start-command, or start it yourself: --no-start.")
+        hint: "Say what starts the new server, --target-start-command, or start it yourself: "
+          + "--no-start.")
     }
     guard told.startDirectory == told.dataDirectory || isSame(told) else {
       throw StillError(
         .precondition,
         "the server has its configuration in \(told.startDirectory), outside its data directory",
-        hint: "Say what starts the new server, --start-command, or start it yourself: --no-start.")
+        hint: "Say what starts the new server, --target-start-command, or start it yourself: "
+          + "--no-start.")
     }
     var environment = environment
     if environment["PGDATA"] != nil { environment["PGDATA"] = folder.string }
@@ -33,6 +44,7 @@ extension ServerSwitch {
     if let inner = FilePath(told.log).relative(to: FilePath(told.dataDirectory)) {
       told.log = folder.pushing(inner).string
     }
+    told.program = programs.appending("pg_ctl").string
     told.dataDirectory = folder.string
     told.startDirectory = folder.string
     return ServerSwitch(
@@ -43,12 +55,6 @@ extension ServerSwitch {
   private func isSame(_ told: ServerControl.PgCtl) -> Bool {
     (try? FilePath(told.startDirectory).resolved() == FilePath(told.dataDirectory).resolved())
       ?? false
-  }
-
-  /// What stops a server in a folder that somebody else started there.
-  private func stopLine(of folder: FilePath, _ directory: DataDirectory) throws -> String {
-    let program = try programs(of: directory).appending("pg_ctl").string
-    return ShellWords.line([program, "stop", "-D", folder.string, "-m", "fast", "-w"])
   }
 }
 
