@@ -62,7 +62,11 @@ import Testing
     let last = "\(site.cluster.dataDirectory)/zz-last"
     func write(_ letter: String) throws {
       try Tool.demand(
-        "sh", "-c", "head -c 300000 /dev/zero | tr '\\0' \"$1\" | dd of=\"$2\" conv=notrunc status=none; chmod 644 \"$2\"",
+        "sh", "-c",
+        """
+        head -c 300000 /dev/zero | tr '\\0' "$1" | dd of="$2" conv=notrunc status=none
+        chmod 644 "$2"
+        """,
         "sh", letter, last)
     }
     try write("o")
