@@ -21,7 +21,8 @@ extension OnlineBackup {
     try requireSameTablespaces(data.folder, plan.layout, "just before the copy began")
     let trees = try self.trees(data, source, cluster, plan.layout)
     // How much log there will be nobody knows yet.
-    let estimate = try SizeEstimate(of: trees.map(\.tree), run.observer)
+    let estimate = try SizeEstimate(
+      of: trees.map(\.tree), after: source.frozen == nil ? 2 : 0, run.observer)
     defer { estimate.end() }
 
     var ending: BackupMode.Ending?

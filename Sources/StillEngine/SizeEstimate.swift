@@ -3,18 +3,22 @@ import StillModel
 import StillSystem
 
 /// Finds out how much there is to read while it is being read already: with a hundred thousand files to
-/// look at, nobody waits for a forecast. What is copied in a moment has none.
+/// look at, nobody waits for a forecast.
 final class SizeEstimate {
-  /// In seconds.
-  private static let moment = 2.0
   private let over = Cancellation()
   private let thread: WorkerThread
 
-  /// - Parameter more: bytes beside those of the trees.
-  init(of trees: [SourceTree], beside more: UInt64 = 0, _ observer: any Observer) throws {
+  /// - Parameters:
+  ///   - more: bytes beside those of the trees.
+  ///   - delay: seconds after which it begins: what is copied in a moment needs no forecast, unless a
+  ///     snapshot has to last until then.
+  init(
+    of trees: [SourceTree], beside more: UInt64 = 0, after delay: Double = 0,
+    _ observer: any Observer
+  ) throws {
     thread = try WorkerThread { [over] in
       let watch = Stopwatch()
-      while watch.seconds < SizeEstimate.moment {
+      while watch.seconds < delay {
         if over.isCancelled { return }
         Clock.sleep(milliseconds: 10)
       }
