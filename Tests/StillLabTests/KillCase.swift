@@ -189,6 +189,8 @@ final class KillSite {
       case .brokerAndGuard: Array(guards.prefix(1)) + [victim.broker]
       }
     let suspended = try Lab.suspendedDevices().count
+    // Who is killed second would else have a moment to notice the first, and end by himself.
+    if targets.count > 1 { for target in targets { _ = Foundation.kill(target, SIGSTOP) } }
     #expect(targets.allSatisfy { Foundation.kill($0, kill.signal) == 0 }, "\(kill)")
     let status = victim.wait()
     #expect(status == kill.status, "\(kill): \(victim.talk)")
