@@ -214,7 +214,6 @@ struct MigrateCommand: ParsableCommand {
     request.moduleFolder = moduleDir.map { FilePath($0) }
     request.programs = targetPrograms.map { FilePath($0) }
     request.acceptsRebuild = reindexAfter
-    request.isDryRun = dryRun
     request.isRehearsal = keepSourceRunning
     request.stopTimeout = stopTimeout
     request.rateLimit = rateLimit?.bytes

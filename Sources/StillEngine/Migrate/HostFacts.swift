@@ -149,15 +149,6 @@ extension MigrationRequest {
         "\(host) has another \(names.joined(separator: ", and ")): text may be sorted otherwise there, "
           + "and \(count) \(count == 1 ? "index has" : "indexes have") to be rebuilt after the move"
       )
-      guard rebuild.isEmpty || !startsServer || isRehearsal || isDryRun || acceptsRebuild else {
-        throw StillError(
-          .precondition,
-          "\(count) \(count == 1 ? "index" : "indexes") would be wrong on \(host), which has another "
-            + "\(names.joined(separator: ", and ")), until they are rebuilt",
-          hint:
-            "See them with --dry-run. Then --no-start, and rebuild them before anybody is let in; or "
-            + "--reindex-after, if nobody minds.")
-      }
       return (advice, rebuild)
     }
   }

@@ -48,6 +48,7 @@ public func migrate(
   let (plan, server, newServer, files, rsync) = try run.phase(.plan, failsAs: .precondition) {
     let rsync = try Rsync.find()
     let made = try MigrationPlan.make(for: request, of: cluster, units: units, cancellation)
+    if made.newServer != nil, !request.acceptsRebuild { try made.plan.requireSorted() }
     return (made.plan, made.server, made.newServer, made.files, rsync)
   }
   for line in plan.advice { observer.noticed(line) }
@@ -112,6 +113,19 @@ extension MigrationReport.Pass {
 }
 
 extension MigrationPlan {
+  /// A server that is started before its indexes are rebuilt gives wrong answers.
+  fileprivate func requireSorted() throws {
+    let count = rebuild.reduce(0) { $0 + $1.indexes.count }
+    guard count > 0 else { return }
+    throw StillError(
+      .precondition,
+      "\(count) \(count == 1 ? "index" : "indexes") would be wrong on \(target), which sorts text "
+        + "otherwise, until they are rebuilt",
+      hint:
+        "See them with --dry-run. Then --no-start, and rebuild them before anybody is let in; or "
+        + "--reindex-after, if nobody minds.")
+  }
+
   fileprivate func next(_ isStarted: Bool, _ files: any TargetFiles) -> [String] {
     var lines: [String] = []
     if !files.makesLinks {

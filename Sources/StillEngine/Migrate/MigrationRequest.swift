@@ -32,8 +32,6 @@ public struct MigrationRequest: Sendable {
   public var programs: FilePath?
   /// It is known that indexes have to be rebuilt on the other host, and that the new server serves before.
   public var acceptsRebuild = false
-  /// Nothing is done, only planned.
-  public var isDryRun = false
   /// The passes are made, the old server runs on, and nothing moves.
   public var isRehearsal = false
   /// Seconds that the old server may take to stop.
