@@ -18,15 +18,34 @@ struct RemoteMigrateTests {
     }
 
     func migrate(
-      _ words: [String] = [], to target: String? = nil, environment: [String: String] = [:]
+      _ words: [String] = [], to target: String? = nil, by wrapper: String? = nil,
+      environment: [String: String] = [:]
     ) throws -> Tool.Outcome {
       try PgstillProgram.run(
         [
           "migrate", "--pgdata", site.cluster.dataDirectory.string, "--to",
-          target ?? "\(ssh.host):\(site.target)", "--ssh", ssh.command,
+          target ?? "\(ssh.host):\(site.target)", "--ssh", wrapper ?? ssh.command,
           "--tablespace-mapping", "\(site.tablespace)=\(site.place.path)/space", "--wal-dir",
           "\(site.place.path)/the new wal", "--json",
         ] + words, environment: environment)
+    }
+
+    /// Writes a program for anybody; it may go on with ssh.
+    func program(_ path: FilePath, _ text: String) throws -> String {
+      try Tool.demand(
+        "sh", "-c", "printf '%s\\n' \"$1\" >\"$2\"; chmod 755 \"$2\"", "sh", text, path.string)
+      return path.string
+    }
+
+    /// Goes on with ssh as long as the old server runs, and does something else from its stop on.
+    func sshUntilStop(_ then: String) throws -> String {
+      try program(
+        site.place.path.appending("shell-until-stop"),
+        """
+        #!/bin/sh
+        [ -e \(site.cluster.dataDirectory)/postmaster.pid ] || { \(then); }
+        exec \(ssh.command) "$@"
+        """)
     }
   }
 
@@ -150,21 +169,8 @@ struct RemoteMigrateTests {
   @Test("A host that hangs from the stop on keeps nobody waiting")
   func hangs() throws {
     let scene = try Scene()
-    let wrapper = scene.site.place.path.appending("shell-until-stop")
-    let text = """
-      #!/bin/sh
-      [ -e \(scene.site.cluster.dataDirectory)/postmaster.pid ] || exec sleep 1000
-      exec \(scene.ssh.command) "$@"
-      """
-    try Tool.demand(
-      "sh", "-c", "printf '%s\\n' \"$1\" >\(wrapper); chmod 755 \(wrapper)", "sh", text)
-    let outcome = try PgstillProgram.run([
-      "migrate", "--pgdata", scene.site.cluster.dataDirectory.string, "--to",
-      "\(scene.ssh.host):\(scene.site.target)", "--ssh", wrapper.string, "--tablespace-mapping",
-      "\(scene.site.tablespace)=\(scene.site.place.path)/space", "--max-downtime", "2",
-      "--no-start",
-      "--json",
-    ])
+    let outcome = try scene.migrate(
+      ["--max-downtime", "2", "--no-start"], by: scene.sshUntilStop("exec sleep 1000"))
     let failure = try scene.site.failure(outcome, 14)
     #expect(failure.message.contains("that was allowed was over"), "\(failure)")
     try scene.site.expectBack()
@@ -186,24 +192,16 @@ struct RemoteMigrateTests {
     ) throws -> Tool.Outcome {
       let folder = try scene.site.place.folder("facts-\(facts.keys.joined())-\(words.count)")
       for (program, says) in facts {
-        try Tool.demand(
-          "sh", "-c", "printf '#!/bin/sh\necho \"%s\"\n' \"$1\" >\"$2\"; chmod 755 \"$2\"", "sh",
-          says, "\(folder)/\(program)")
+        _ = try scene.program(folder.appending(program), "#!/bin/sh\necho '\(says)'")
       }
-      let ssh = "\(folder)/ssh"
-      let text = """
+      let ssh = try scene.program(
+        folder.appending("ssh"),
+        """
         #!/bin/bash
         case "${@: -1}" in /bin/sh*) set -- "${@:1:$#-1}" "PATH=\(folder):\\$PATH ${@: -1}" ;; esac
         exec \(scene.ssh.command) "$@"
-        """
-      try Tool.demand(
-        "sh", "-c", "printf '%s\\n' \"$1\" >\"$2\"; chmod 755 \"$2\"", "sh", text, ssh)
-      return try PgstillProgram.run(
-        [
-          "migrate", "--pgdata", cluster.dataDirectory.string, "--to",
-          "\(scene.ssh.host):\(scene.site.target)", "--ssh", ssh, "--tablespace-mapping",
-          "\(scene.site.tablespace)=\(scene.site.place.path)/space", "--json",
-        ] + words)
+        """)
+      return try scene.migrate(words, by: ssh)
     }
     func rebuild(_ outcome: Tool.Outcome) throws -> [String] {
       #expect(outcome.status == 0, "\(outcome.talk)")
@@ -279,20 +277,8 @@ struct RemoteMigrateTests {
   @Test("Cut off in the final pass: the old server is up again")
   func cutOff() throws {
     let scene = try Scene()
-    // An ssh that works as long as the old server runs, and never after.
-    let wrapper = scene.site.place.path.appending("ssh-until-stop")
-    let text = """
-      #!/bin/sh
-      [ -e \(scene.site.cluster.dataDirectory)/postmaster.pid ] || { echo gone >&2; exit 255; }
-      exec \(scene.ssh.command) "$@"
-      """
-    try Tool.demand(
-      "sh", "-c", "printf '%s\\n' \"$1\" >\(wrapper); chmod 755 \(wrapper)", "sh", text)
-    let outcome = try PgstillProgram.run([
-      "migrate", "--pgdata", scene.site.cluster.dataDirectory.string, "--to",
-      "\(scene.ssh.host):\(scene.site.target)", "--ssh", wrapper.string, "--tablespace-mapping",
-      "\(scene.site.tablespace)=\(scene.site.place.path)/space", "--no-start", "--json",
-    ])
+    let outcome = try scene.migrate(
+      ["--no-start"], by: scene.sshUntilStop("echo gone >&2; exit 255"))
     let failure = try scene.site.failure(outcome, 14)
     #expect(failure.further.contains { $0.hasPrefix("the server runs again") }, "\(failure)")
     try scene.site.expectBack()
