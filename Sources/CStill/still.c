@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <linux/mount.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -22,10 +25,41 @@ int still_openat(int folder, const char *name, int flags, mode_t mode) {
   return openat(folder, name, flags | O_CLOEXEC | O_NOFOLLOW, mode);
 }
 
-int still_open_direct(const char *path) { return open(path, O_WRONLY | O_DIRECT | O_CLOEXEC); }
+int still_open_direct(const char *path, int writes) {
+  return open(path, (writes ? O_WRONLY : O_RDONLY) | O_DIRECT | O_CLOEXEC);
+}
+
+int still_extents(int file, uint64_t start, int syncs, struct still_extent *extents, int capacity) {
+  // The kernel's answer ends in as many extents as there is room for.
+  struct {
+    struct fiemap head;
+    struct fiemap_extent extents[64];
+  } map = {0};
+  if (capacity > 64) capacity = 64;
+  map.head.fm_start = start;
+  map.head.fm_length = FIEMAP_MAX_OFFSET - start;
+  map.head.fm_flags = syncs ? FIEMAP_FLAG_SYNC : 0;
+  map.head.fm_extent_count = (uint32_t)capacity;
+  if (ioctl(file, FS_IOC_FIEMAP, &map) != 0) return -1;
+  const uint32_t untold = FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC | FIEMAP_EXTENT_ENCODED |
+                          FIEMAP_EXTENT_NOT_ALIGNED | FIEMAP_EXTENT_DATA_INLINE |
+                          FIEMAP_EXTENT_DATA_TAIL;
+  for (uint32_t index = 0; index < map.head.fm_mapped_extents; index++) {
+    const struct fiemap_extent *found = &map.extents[index];
+    extents[index] = (struct still_extent){
+        .logical = found->fe_logical,
+        .physical = found->fe_physical,
+        .length = found->fe_length,
+        .is_last = (found->fe_flags & FIEMAP_EXTENT_LAST) != 0,
+        .is_unwritten = (found->fe_flags & FIEMAP_EXTENT_UNWRITTEN) != 0,
+        .is_untold = (found->fe_flags & untold) != 0,
+    };
+  }
+  return (int)map.head.fm_mapped_extents;
+}
 
 pid_t still_spawn(const char *path, char *const argv[], char *const environment[], int input,
-                  int output, int errors, int socket, int own_session, int folder, int tied) {
+                  int output, int errors, int third, int own_session, int tied) {
   int failure[2];
   if (pipe2(failure, O_CLOEXEC) != 0) return -1;
   pid_t self = getpid();
@@ -41,16 +75,14 @@ pid_t still_spawn(const char *path, char *const argv[], char *const environment[
     // The parent may have died before this was said.
     if (tied && (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != self)) _exit(127);
     // Out of the way first: each may have one of the numbers that are given out below.
-    int kept = socket < 0 ? -1 : fcntl(socket, F_DUPFD, 10);
+    int kept = third < 0 ? -1 : fcntl(third, F_DUPFD, 10);
     int fed = input < 0 ? -1 : fcntl(input, F_DUPFD, 10);
     int told = output < 0 ? -1 : fcntl(output, F_DUPFD, 10);
     int blamed = errors < 0 ? -1 : fcntl(errors, F_DUPFD, 10);
     int pipe_end = fcntl(failure[1], F_DUPFD, 10);
     int reason = 0;
-    if (folder >= 0 && fchdir(folder) != 0) reason = errno;
     close(3);
-    if (reason != 0) {
-    } else if ((socket >= 0 && (kept < 0 || dup3(kept, 3, 0) < 0)) ||
+    if ((third >= 0 && (kept < 0 || dup3(kept, 3, 0) < 0)) ||
         (input >= 0 && (fed < 0 || dup2(fed, 0) < 0)) ||
         (output >= 0 && (told < 0 || dup2(told, 1) < 0)) ||
         (errors >= 0 && (blamed < 0 || dup2(blamed, 2) < 0)) || pipe_end < 0 ||

@@ -13,15 +13,14 @@ public struct Child: Sendable {
   ///   - input: its stdin, where that is not to be ours.
   ///   - output: its stdout and stderr, where these are not to be ours.
   ///   - errors: its stderr, where that is to be another one.
-  ///   - socket: its descriptor 3, if it is to have one.
-  ///   - folder: its working folder, where that is not to be ours.
+  ///   - third: its descriptor 3, if it is to have one.
   ///   - hasOwnSession: true for one that outlives the terminal.
   ///   - isTied: true for one that must not outlive the thread that starts it, however that ends.
   public static func start(
     _ program: String, _ arguments: [String], environment: [String: String],
     input: OpenFile? = nil, output: OpenFile? = nil, errors: OpenFile? = nil,
-    socket: Int32? = nil,
-    folder: OpenFolder? = nil, hasOwnSession: Bool = false, isTied: Bool = false
+    third: Int32? = nil,
+    hasOwnSession: Bool = false, isTied: Bool = false
   ) throws -> Child {
     var argv: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) }
     argv.append(nil)
@@ -30,8 +29,8 @@ public struct Child: Sendable {
     defer { for pointer in argv + variables { free(pointer) } }
     let process = still_spawn(
       program, argv, variables, input?.descriptor ?? -1, output?.descriptor ?? -1,
-      (errors ?? output)?.descriptor ?? -1, socket ?? -1,
-      hasOwnSession ? 1 : 0, folder?.descriptor ?? -1, isTied ? 1 : 0)
+      (errors ?? output)?.descriptor ?? -1, third ?? -1,
+      hasOwnSession ? 1 : 0, isTied ? 1 : 0)
     let code = errno
     guard process > 0 else { throw StillError.system("start", program, code) }
     return Child(process: process)

@@ -26,7 +26,7 @@ public final class Errand {
     let input = try OpenFile.open("/dev/null")
     child = try Child.start(
       program, Array(words.dropFirst()), environment: environment, input: input,
-      output: talk, socket: socket)
+      output: talk, third: socket)
   }
 
   /// Seconds since it was started.

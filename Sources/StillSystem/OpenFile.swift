@@ -59,11 +59,11 @@ public final class OpenFile: @unchecked Sendable {
     return OpenFile(descriptor: descriptor, path: "stderr")
   }
 
-  /// Opens a device for writing past the page cache: buffers, sizes and offsets have to be whole
-  /// blocks (open(2), "O_DIRECT").
-  public static func openDirect(_ path: FilePath) throws -> OpenFile {
+  /// Opens a device past the page cache: buffers, sizes and offsets have to be whole blocks (open(2),
+  /// "O_DIRECT").
+  public static func openDirect(_ path: FilePath, writes: Bool) throws -> OpenFile {
     let descriptor = try check("open", path.string) {
-      path.withPlatformString { still_open_direct($0) }
+      path.withPlatformString { still_open_direct($0, writes ? 1 : 0) }
     }
     return OpenFile(descriptor: descriptor, path: path)
   }

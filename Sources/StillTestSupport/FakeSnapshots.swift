@@ -10,7 +10,7 @@ import SystemPackage
 /// It does what it is told to go wrong, and keeps the calls that it got.
 public final class FakeSnapshots: SnapshotProvider {
   public enum Step: String, Sendable, CaseIterable, CustomStringConvertible {
-    case survey, prepare, freeze, open, fill, extend, release, sweep, held
+    case survey, prepare, freeze, open, fill, overwritten, extend, release, sweep, held
     public var description: String { rawValue }
   }
 
@@ -167,6 +167,15 @@ public final class FakeSnapshots: SnapshotProvider {
           origin: facts.origin, snapshot: facts.snapshot, state: .valid,
           used: min(facts.size, state.looks * 4096), size: facts.size)
       }
+    }
+  }
+
+  /// A copied folder has no chunks.
+  public func overwritten() throws -> [OverwrittenChunks?] {
+    try begin(.overwritten)
+    return try state.withLock { state in
+      guard state.isFrozen else { throw StillError(.volumes, "nothing is frozen") }
+      return state.snapshots.map { _ in nil }
     }
   }
 

@@ -21,18 +21,18 @@ public struct SnapshotContract: Sendable {
   public var places: [Place]
   /// In bytes, of each COW store.
   public var snapshotSize: UInt64
-  /// False for a provider whose pictures are folders, which root can write to.
-  public var isReadOnly: Bool
+  /// False for a provider whose pictures are folders, which root can write to, and have no chunks.
+  public var isReal: Bool
   /// Gives a fresh provider to `body`, and ends it.
   public var withProvider: @Sendable (_ body: (any SnapshotProvider) throws -> Void) throws -> Void
 
   public init(
-    places: [Place], snapshotSize: UInt64, isReadOnly: Bool,
+    places: [Place], snapshotSize: UInt64, isReal: Bool,
     withProvider: @escaping @Sendable ((any SnapshotProvider) throws -> Void) throws -> Void
   ) {
     self.places = places
     self.snapshotSize = snapshotSize
-    self.isReadOnly = isReadOnly
+    self.isReal = isReal
     self.withProvider = withProvider
   }
 
@@ -56,6 +56,8 @@ public struct SnapshotContract: Sendable {
     case extendWithoutRoom =
       "an extension beyond the room of the group is refused and harms nothing"
     case filledByWrites = "a snapshot fills when its origin is written to"
+    case overwritten = "what is written after the freeze is listed, and what is not is not"
+    case overwrittenUnfrozen = "nothing is listed before the freeze"
     case readOnly = "nobody can write to the picture"
     case releaseRemoves = "a release removes every snapshot and says which"
     case releaseTwice = "a second release is harmless"
@@ -184,9 +186,14 @@ public struct SnapshotContract: Sendable {
       try write(String(repeating: "new", count: 1 << 18), name)
       let after = try provider.fill().map(\.used)
       try expect(zip(before, after).allSatisfy { $0 < $1 }, "\(before), then \(after)")
+    case .overwritten: try checkOverwritten(provider)
+    case .overwrittenUnfrozen:
+      try refused(.volumes) { _ = try provider.overwritten() }
+      _ = try provider.prepare(run(), requests, folders: folders())
+      try refused(.volumes) { _ = try provider.overwritten() }
     case .readOnly:
       _ = try frozen(provider)
-      for (place, root) in zip(places, try provider.open()) where isReadOnly {
+      for (place, root) in zip(places, try provider.open()) where isReal {
         let inner = try root.folder(FakeVolume.innerPath(place.folder))
         guard (try? inner.makeFolder("intruder", permissions: 0o700)) == nil else {
           throw Trouble("a folder could be made in the picture of \(place.volume)")
@@ -254,6 +261,48 @@ public struct SnapshotContract: Sendable {
       try expect(
         try inner.metadataIfPresent(of: FilePath(added)) == nil,
         "\(place.volume) shows a file that was made after the freeze")
+    }
+  }
+
+  private func checkOverwritten(_ provider: any SnapshotProvider) throws {
+    let (changed, kept) = (try newName(), try newName())
+    // More than a chunk each, so that they share none but at their ends.
+    try write(String(repeating: "old", count: 1 << 18), changed)
+    try write(String(repeating: "old", count: 1 << 18), kept)
+    _ = try frozen(provider)
+    // Twice: what is asked for again goes on from there.
+    for part in 0..<2 {
+      for place in places {
+        try Tool.demand(
+          "dd", "if=/dev/zero", "of=\(place.folder.appending(changed))", "bs=256k", "count=1",
+          "seek=\(part)", "conv=notrunc,fsync", "status=none")
+      }
+      for (place, list) in zip(places, try provider.overwritten()) {
+        guard let list else {
+          try expect(try !isReal || isThin(place.volume, provider), "\(place.volume) keeps no list")
+          continue
+        }
+        func isWritten(_ name: String, _ range: Range<UInt64>) throws -> Bool {
+          let file = try OpenFile.open(place.folder.appending(name))
+          guard let extents = try file.extents(syncing: true), !extents.isEmpty else {
+            throw Trouble("\(name) lies nowhere")
+          }
+          return extents.contains { extent in
+            let begin = max(range.lowerBound, extent.logical)
+            let end = min(range.upperBound, extent.logical + extent.length)
+            guard begin < end else { return false }
+            let shift = extent.physical - extent.logical
+            return list.touch(begin + shift..<end + shift)
+          }
+        }
+        let half: UInt64 = 256 << 10
+        try expect(try isWritten(changed, 0..<half), "the first half of \(changed) is not listed")
+        try expect(
+          try isWritten(changed, half + (64 << 10)..<2 * half - (64 << 10)) == (part == 1),
+          "the second half of \(changed) is \(part == 1 ? "not " : "")listed")
+        try expect(
+          try !isWritten(kept, 64 << 10..<half), "\(kept) is listed, and was not written to")
+      }
     }
   }
 

@@ -88,6 +88,9 @@ public struct Rsync: Sendable {
     }
   }
 
+  /// The folder that is copied, as rsync finds it: its descriptor 3.
+  static let source = "/proc/self/fd/3/"
+
   /// How often an order is carried out on live files that change under it.
   private static let attempts = 3
 
@@ -111,7 +114,8 @@ public struct Rsync: Sendable {
     try cancellation.checkpoint()
     let child = try Child.start(
       program.string, words, environment: Rsync.environment,
-      input: list ?? OpenFile.open("/dev/null"), output: talk.writing, folder: source, isTied: true)
+      input: list ?? OpenFile.open("/dev/null"), output: talk.writing,
+      third: source.descriptor, isTied: true)
     try talk.writing.close()
     var status: Int32?
     do {

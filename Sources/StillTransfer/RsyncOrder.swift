@@ -45,8 +45,9 @@ public struct RsyncOrder: Hashable, Sendable {
     self.rateLimit = rateLimit
   }
 
-  /// The words after the program's name. The source is the working folder, so that no path of it is
-  /// ever taken for a host or an option.
+  /// The words after the program's name. The source is a descriptor, so that no path of it is ever taken
+  /// for a host or an option; and a folder that is mounted nowhere, as a snapshot is, can be no working
+  /// folder: rsync asks for its path first of all (util1.c, change_dir).
   ///
   /// - Parameter target: a folder, `HOST:FOLDER` or `rsync://…`.
   func words(to target: String) -> [String] {
@@ -72,7 +73,9 @@ public struct RsyncOrder: Hashable, Sendable {
     // One that is gone when it is its turn is no error then.
     if isLive, case .compare = kind { words.append("--ignore-missing-args") }
     // Plain numbers, one line each.
-    words += ["--no-human-readable", "--info=progress2,stats2", "--outbuf=L", "--", "./", target]
+    words += [
+      "--no-human-readable", "--info=progress2,stats2", "--outbuf=L", "--", Rsync.source, target,
+    ]
     return words
   }
 

@@ -86,9 +86,9 @@ public final class Broker {
       }
       defer { folders.forEach { $0.close() } }
       do {
-        var opened: [OpenFolder] = []
-        let reply = try answer(BrokerRequest(line: line), folders, &opened)
-        try channel.send(message: reply, descriptors: opened.map(\.descriptor))
+        var enclosed = Enclosures()
+        let reply = try answer(BrokerRequest(line: line), folders, &enclosed)
+        try channel.send(message: reply, descriptors: enclosed.descriptors)
       } catch {
         let failure = error as? StillError ?? StillError(.failed, "the broker failed: \(error)")
         guard (try? channel.send(message: BrokerReply.failed(failure))) != nil else { break }
@@ -144,7 +144,7 @@ public final class Broker {
   }
 
   private func answer(
-    _ request: BrokerRequest, _ folders: [OpenFolder], _ opened: inout [OpenFolder]
+    _ request: BrokerRequest, _ folders: [OpenFolder], _ enclosed: inout Enclosures
   ) throws -> BrokerReply {
     switch request {
     case .survey(let names): return .surveyed(try survey(names).map(facts))
@@ -156,12 +156,16 @@ public final class Broker {
       return .thawed
     case .open:
       try requireFrozen()
-      opened = try snapshots.map { try $0.open() }
+      enclosed.folders = try snapshots.map { try $0.open() }
       done("opened")
       return .opened
     case .fill:
       if let givenUp { throw givenUp }
       return .filled(try snapshots.map { try $0.fill() })
+    case .overwritten:
+      let lists = try overwritten()
+      enclosed.files = try lists.compactMap { try $0?.file() }
+      return .overwritten(lists.map { $0?.chunkSize })
     case .extend(let origin, let size): return .extended(try extend(origin, to: size))
     case .release: return .released(try release())
     case .sweep: return .released(try Leftovers(lvm: lvm).sweep())
@@ -221,7 +225,7 @@ public final class Broker {
         snapshots.append(snapshot)
         done("created\(snapshots.count)", "\(snapshot.facts.snapshot)")
       }
-      for snapshot in snapshots { try snapshot.disarm() }
+      for index in snapshots.indices { try snapshots[index].disarm() }
       done("disarmed")
       return snapshots.map(\.facts)
     } catch var failure as StillError {
@@ -235,10 +239,11 @@ public final class Broker {
       throw StillError(.volumes, "there is nothing to freeze, or it is frozen already")
     }
     // An LVM command that reloaded an origin meanwhile has put our snapshot's table in place too.
-    for snapshot in snapshots where try !snapshot.isDisarmed() {
-      try snapshot.disarm()
-      guard try snapshot.isDisarmed() else {
-        throw StillError(.volumes, "snapshot \(snapshot.facts.snapshot) could not be made to wait")
+    for index in snapshots.indices where try !snapshots[index].isDisarmed() {
+      try snapshots[index].disarm()
+      guard try snapshots[index].isDisarmed() else {
+        throw StillError(
+          .volumes, "snapshot \(snapshots[index].facts.snapshot) could not be made to wait")
       }
     }
     for snapshot in snapshots { try snapshot.requireCopyingOrigin() }
@@ -256,12 +261,22 @@ public final class Broker {
   private func thaw() throws {
     try requireFrozen()
     isFrozen = false
-    for snapshot in snapshots {
-      try snapshot.device.waitUntilClosed()
-      try snapshot.unsettle(with: lvm)
-      try snapshot.disarm()
+    for index in snapshots.indices {
+      try snapshots[index].device.waitUntilClosed()
+      try snapshots[index].unsettle(with: lvm)
+      try snapshots[index].disarm()
     }
     done("thawed")
+  }
+
+  private func overwritten() throws -> [OverwrittenChunks?] {
+    try requireFrozen()
+    let lists = try snapshots.indices.map { try snapshots[$0].overwritten() }
+    // One that overflowed lists nothing more.
+    for fill in try snapshots.map({ try $0.fill() }) where fill.state != .valid {
+      throw StillError(.overflow, "snapshot \(fill.snapshot) is no longer valid")
+    }
+    return lists
   }
 
   private func extend(_ origin: VolumeName, to size: UInt64) throws -> SnapshotFacts {

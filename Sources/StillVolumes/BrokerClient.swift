@@ -53,7 +53,7 @@ public final class BrokerClient: SnapshotProvider {
     for name in kept { environment[name] = Environment.value(name) }
     let child = try Child.start(
       program, ["broker"] + (owner.map { ["--owner", String($0)] } ?? []),
-      environment: environment, socket: theirs.descriptor)
+      environment: environment, third: theirs.descriptor)
     theirs.close()
     return Connection(channel: ours, child: child)
   }
@@ -159,6 +159,17 @@ public final class BrokerClient: SnapshotProvider {
   public func fill() throws -> [SnapshotFill] {
     guard case .filled(let fills) = try ask(.fill).reply else { throw confused() }
     return fills
+  }
+
+  public func overwritten() throws -> [OverwrittenChunks?] {
+    let (reply, descriptors) = try ask(.overwritten)
+    var files = descriptors.map { OpenFile(descriptor: $0, path: "list of chunks") }[...]
+    guard case .overwritten(let sizes) = reply else { throw confused() }
+    return try sizes.map { size in
+      guard let size else { return nil }
+      guard let file = files.popFirst() else { throw confused() }
+      return try OverwrittenChunks(chunkSize: size, file: file)
+    }
   }
 
   public func extend(_ origin: VolumeName, to size: UInt64) throws -> SnapshotFacts {

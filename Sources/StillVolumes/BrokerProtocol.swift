@@ -15,6 +15,8 @@ enum BrokerRequest: Codable {
   /// Answered with one descriptor a snapshot.
   case open
   case fill
+  /// Answered with one descriptor a snapshot that keeps a list.
+  case overwritten
   /// The size in bytes.
   case extend(VolumeName, size: UInt64)
   case release
@@ -32,6 +34,8 @@ enum BrokerReply: Codable {
   case thawed
   case opened
   case filled([SnapshotFill])
+  /// The sizes of the chunks in bytes; nil where there is no list.
+  case overwritten([UInt64?])
   case extended(SnapshotFacts)
   case released(ReleaseReport)
   case held([HeldSet])

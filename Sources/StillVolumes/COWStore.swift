@@ -10,7 +10,7 @@ struct COWStore {
   let chunkSize: UInt64
   /// In bytes.
   let size: UInt64
-  private let path: FilePath
+  let path: FilePath
 
   init(of snapshot: VolumeName) throws {
     let device = DeviceMapper(name: snapshot.deviceName)
@@ -27,6 +27,11 @@ struct COWStore {
     path = FilePath("/dev/mapper/\(store.name)")
   }
 
+  /// Past the page cache, for the kernel writes past it.
+  func openForReading() throws -> OpenFile {
+    try OpenFile.openDirect(path, writes: false)
+  }
+
   /// Writes zeros over the header, the store's first chunk: what is loaded next finds no store and
   /// makes a new, empty one (drivers/md/dm-snap-persistent.c, read_header). Past the page cache,
   /// for the kernel reads it past the page cache too.
@@ -34,7 +39,7 @@ struct COWStore {
     let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(chunkSize), alignment: 4096)
     defer { zeros.deallocate() }
     zeros.initializeMemory(as: UInt8.self, repeating: 0)
-    let file = try OpenFile.openDirect(path)
+    let file = try OpenFile.openDirect(path, writes: true)
     try file.writeAll(UnsafeRawBufferPointer(zeros))
     try file.sync()
     try file.close()

@@ -11,6 +11,8 @@ import StillSystem
 /// (drivers/md/dm-snap.c: the store is read when a table is loaded, copying begins at resume).
 struct ClassicSnapshot: FreezableSnapshot {
   private(set) var facts: SnapshotFacts
+  /// What was read of the store's table since the freeze.
+  private var exceptions = ExceptionTable()
   let mount: MountTable.Entry
 
   static func create(
@@ -37,7 +39,8 @@ struct ClassicSnapshot: FreezableSnapshot {
   }
 
   /// Makes the snapshot wait, empty, for its resume.
-  func disarm() throws {
+  mutating func disarm() throws {
+    exceptions = ExceptionTable()
     let store = try COWStore(of: facts.snapshot)
     try device.load(
       DeviceMapper.Line(start: 0, length: store.table.length, target: "error", parameters: ""))
@@ -96,6 +99,12 @@ struct ClassicSnapshot: FreezableSnapshot {
   func fill() throws -> SnapshotFill {
     try requireCopyingOrigin()
     return try ClassicSnapshot.fill(facts)
+  }
+
+  mutating func overwritten() throws -> OverwrittenChunks? {
+    try requireCopyingOrigin()
+    // Its size may be another one since the last time.
+    return try exceptions.read(from: COWStore(of: facts.snapshot))
   }
 
   /// What fills its own store hurts nobody.

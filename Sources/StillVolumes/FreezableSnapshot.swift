@@ -11,7 +11,7 @@ protocol FreezableSnapshot {
   var mount: MountTable.Entry { get }
 
   /// Takes away the moment that LVM gave it: the snapshot waits, empty.
-  func disarm() throws
+  mutating func disarm() throws
 
   /// Whether it still waits as `disarm` left it.
   func isDisarmed() throws -> Bool
@@ -33,6 +33,9 @@ protocol FreezableSnapshot {
 
   /// - Throws: `.volumes` as `requireCopyingOrigin` does, too.
   func fill() throws -> SnapshotFill
+
+  /// The chunks of the origin that were written since it was frozen; nil where nobody keeps a list.
+  mutating func overwritten() throws -> OverwrittenChunks?
 
   /// Gives its room back at once, even while it is mounted; nobody can read it any more.
   func giveUp() throws

@@ -32,6 +32,12 @@ public protocol SnapshotProvider: Sendable {
   /// How full each snapshot is now.
   func fill() throws -> [SnapshotFill]
 
+  /// Which chunks of each origin were written since the freeze; nil for those of which nobody keeps a
+  /// list: thin ones. The more was written since the last time, the longer it takes.
+  ///
+  /// - Throws: `.overflow` where a snapshot is no longer valid; `.volumes` where nothing is frozen.
+  func overwritten() throws -> [OverwrittenChunks?]
+
   /// Makes the COW store of this origin's snapshot larger while it is in use, to `size` bytes in
   /// whole extents, and never beyond what could hold the whole origin. One that is that large
   /// already stays as it is.

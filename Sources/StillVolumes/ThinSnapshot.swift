@@ -72,6 +72,10 @@ struct ThinSnapshot: FreezableSnapshot {
     try disarm()
   }
 
+  /// Two devices of a pool can be compared by the metadata of the pool only, which is not to be read
+  /// while it is at work (thin_delta).
+  func overwritten() -> OverwrittenChunks? { nil }
+
   func fill() throws -> SnapshotFill { try ThinSnapshot.fill(facts, in: pool) }
 
   static func fill(_ facts: SnapshotFacts, in pool: ThinPoolDevice) throws -> SnapshotFill {

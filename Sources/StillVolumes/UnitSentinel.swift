@@ -95,7 +95,7 @@ public final class UnitSentinel {
     let null = try OpenFile.open("/dev/null", .update(permissions: 0))
     let child = try Child.start(
       "/proc/self/exe", words, environment: Environment.all, input: null, output: null,
-      socket: theirs.descriptor, hasOwnSession: true)
+      third: theirs.descriptor, hasOwnSession: true)
     theirs.close()
     try ours.send(Array(JSONEncoder().encode(stopped)), descriptors: [folder.descriptor])
     guard let (answer, _) = try ours.receive(), answer == ready else {

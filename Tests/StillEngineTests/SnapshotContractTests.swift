@@ -13,7 +13,7 @@ import Testing
     ]
     let contract = SnapshotContract(
       places: volumes.map { .init(volume: $0.name, folder: $0.folders[0]) },
-      snapshotSize: 64 << 20, isReadOnly: false,
+      snapshotSize: 64 << 20, isReal: false,
       withProvider: { try $0(try FakeSnapshots(volumes)) })
     try contract.check(clause)
   }

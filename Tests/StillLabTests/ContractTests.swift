@@ -24,7 +24,7 @@ extension Lab {
       return SnapshotContract.Place(volume: volume, folder: try Lab.folder(on: volume))
     }
     let owner = try Lab.postgresUser()
-    return SnapshotContract(places: places, snapshotSize: 64 << 20, isReadOnly: true) { body in
+    return SnapshotContract(places: places, snapshotSize: 64 << 20, isReal: true) { body in
       let broker = try BrokerClient.start(program: Lab.programPath, owner: owner)
       defer { broker.end() }
       try body(broker)

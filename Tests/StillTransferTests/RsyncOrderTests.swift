@@ -20,7 +20,7 @@ import Testing
       syncsEachFile: true, rateLimit: 50 << 20)
     let words = order.words(to: "target")
     #expect(words.prefix(2) == ["-aHAX", "--numeric-ids"])
-    #expect(words.suffix(3) == ["--", "./", "target"])
+    #expect(words.suffix(3) == ["--", "/proc/self/fd/3/", "target"])
     #expect(words.contains("--exclude=/a b"))
     #expect(words.contains("--fsync"))
     #expect(words.contains("--bwlimit=51200"))

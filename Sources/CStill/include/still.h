@@ -9,20 +9,34 @@
 /// openat(2) with O_CLOEXEC | O_NOFOLLOW added to `flags`.
 int still_openat(int folder, const char *name, int flags, mode_t mode);
 
-/// Opens a device for writing past the page cache (O_DIRECT).
-int still_open_direct(const char *path);
+/// Opens a device for reading, or for writing, past the page cache (O_DIRECT).
+int still_open_direct(const char *path, int writes);
+
+/// A piece of a file and where it lies on its device, in bytes.
+struct still_extent {
+  uint64_t logical, physical, length;
+  /// Nothing of the file lies behind it.
+  int is_last;
+  /// Reserved; reads as zeros.
+  int is_unwritten;
+  /// Where it lies, as the kernel says it, is not where its bytes are.
+  int is_untold;
+};
+
+/// Up to `capacity` extents (64 at most) of an open file from byte `start` on (FS_IOC_FIEMAP; Linux,
+/// filesystems/fiemap.rst); `syncs` writes first what waits in the page cache. How many, or -1.
+int still_extents(int file, uint64_t start, int syncs, struct still_extent *extents, int capacity);
 
 /// Starts `path` with `argv` and `environment` (both closed by NULL): standard streams inherited,
-/// but for stdin where `input` is not -1, and stdout and stderr where `output` and `errors` are not -1; `socket`,
+/// but for stdin where `input` is not -1, and stdout and stderr where `output` and `errors` are not -1; `third`,
 /// where it is not -1, passed on as descriptor 3; every other descriptor closed, signal mask and
 /// dispositions as a fresh process has them, in a process group of its own, so that a Ctrl-C at the
 /// terminal reaches the coordinator only, which then ends the child in order; with `own_session` in
-/// a session of its own too, so that nothing of the terminal reaches it; in `folder` where that is not
-/// -1; with `tied` it is told to end (SIGTERM) when the thread that starts it ends, which the main
+/// a session of its own too, so that nothing of the terminal reaches it; with `tied` it is told to end (SIGTERM) when the thread that starts it ends, which the main
 /// thread does with the process.
 /// Returns the process id, or -1 with errno.
 pid_t still_spawn(const char *path, char *const argv[], char *const environment[], int input,
-                  int output, int errors, int socket, int own_session, int folder, int tied);
+                  int output, int errors, int third, int own_session, int tied);
 
 /// A new file in memory that has no name (memfd_create(2)).
 int still_memory_file(const char *name);

@@ -25,7 +25,7 @@ public final class Sentinel {
     let null = try OpenFile.open("/dev/null", .update(permissions: 0))
     let child = try Child.start(
       program.string, [verb], environment: Environment.all, input: null, output: null,
-      socket: theirs.descriptor, hasOwnSession: true)
+      third: theirs.descriptor, hasOwnSession: true)
     theirs.close()
     try ours.send(Array(JSONEncoder().encode(server)))
     guard let (answer, _) = try ours.receive(), answer == ready else {
