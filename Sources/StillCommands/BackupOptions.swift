@@ -43,25 +43,7 @@ struct BackupOptions: ParsableArguments {
         + "named, and the exit status is 3."))
   var strictPages = false
 
-  @Option(
-    help: ArgumentHelp(
-      "The size of each snapshot's COW store: a size (10G), or a share of its origin (15%ORIGIN), "
-        + "of what its volume group has free (50%FREE) or of what its file system holds "
-        + "(30%USED). auto is twice the most that the last backups needed, once three of them have "
-        + "left their fill history, and 20%ORIGIN before.",
-      valueName: "size"))
-  var snapshotSize = SnapshotSize.automatic
-
-  @Option(
-    help: ArgumentHelp(
-      "Make a snapshot larger when so much of it is full (50% to 95%), by what its rate asks for.",
-      valueName: "share"))
-  var extendAt = Share(percent: 70)
-
-  @Option(
-    help: ArgumentHelp(
-      "Room that extending leaves free in a volume group.", valueName: "size"))
-  var keepFree = Size(bytes: 0)
+  @OptionGroup var snapshots: SnapshotOptions
 
   @Flag(
     help: ArgumentHelp(
@@ -73,11 +55,6 @@ struct BackupOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("Read no more than so much in a second (50M).", valueName: "size"))
   var rateLimit: Size?
-
-  @Option(
-    help: ArgumentHelp(
-      "Seconds after which every volume is let go, whatever happens.", valueName: "seconds"))
-  var freezeDeadline = 5.0
 
   @Flag(
     help:
@@ -122,12 +99,6 @@ struct BackupOptions: ParsableArguments {
       throw ValidationError("--stop-timeout wants 1 to 86400 seconds.")
     }
     if let rateLimit, rateLimit.bytes == 0 { throw ValidationError("--rate-limit wants a size.") }
-    guard (50...95).contains(extendAt.percent) else {
-      throw ValidationError("--extend-at wants 50% to 95%.")
-    }
-    guard (0.1...60).contains(freezeDeadline) else {
-      throw ValidationError("--freeze-deadline wants 0.1 to 60 seconds.")
-    }
   }
 
   func request() throws -> BackupRequest {
@@ -139,11 +110,10 @@ struct BackupOptions: ParsableArguments {
     request.compression = compress
     request.manifestChecksum = manifestChecksums.algorithm
     request.wantsGoodPages = strictPages
-    request.snapshotSize = snapshotSize
-    request.extending = ExtensionPolicy(
-      threshold: Double(extendAt.percent) / 100, keptFree: keepFree.bytes)
+    request.snapshotSize = snapshots.snapshotSize
+    request.extending = snapshots.extending
     request.rateLimit = rateLimit?.bytes
-    request.freezeDeadline = freezeDeadline
+    request.freezeDeadline = snapshots.freezeDeadline
     request.allowsRepositoryOnOrigin = allowRepoOnOrigin
     request.usesSnapshots = !noSnapshots
     request.stopTimeout = stopTimeout

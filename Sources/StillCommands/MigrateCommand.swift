@@ -115,6 +115,13 @@ struct MigrateCommand: ParsableCommand {
     help: ArgumentHelp("Send no more than so much in a second (50M).", valueName: "size"))
   var rateLimit: Size?
 
+  @Flag(
+    help:
+      "Read the live files also where all volumes could be frozen together for each pass.")
+  var noSnapshots = false
+
+  @OptionGroup var snapshots: SnapshotOptions
+
   @Flag(help: "Print the plan and stop; nothing is changed.")
   var dryRun = false
 
@@ -179,13 +186,13 @@ struct MigrateCommand: ParsableCommand {
     let observer = output.observer()
     defer { observer.end() }
     if dryRun {
-      let plan = try planMigration(request, units: broker.units, observer)
+      let plan = try planMigration(request, with: broker, observer)
       observer.end()
       try output.show(MigrationPlanDocument(plan: plan))
       return
     }
     let report = try Interruption.watch(broker) { cancellation in
-      try migrate(request, units: broker.units, observer, cancellation)
+      try migrate(request, with: broker, observer, cancellation)
     }
     observer.end()
     try output.show(MigrationDocument(report: report))
@@ -217,6 +224,10 @@ struct MigrateCommand: ParsableCommand {
     request.isRehearsal = keepSourceRunning
     request.stopTimeout = stopTimeout
     request.rateLimit = rateLimit?.bytes
+    request.usesSnapshots = !noSnapshots
+    request.snapshotSize = snapshots.snapshotSize
+    request.extending = snapshots.extending
+    request.freezeDeadline = snapshots.freezeDeadline
     if let stopCommand, let startCommand {
       request.serverCommands = ServerCommands(stop: stopCommand, start: startCommand)
     }

@@ -39,6 +39,14 @@ struct MigrationPlanDocument: Displayable {
     }
     if plan.isResumed { text += "the target holds an earlier pass; everything is compared\n" }
     text += "passes while the server runs: \(plan.mostPasses) at most\n"
+    text +=
+      plan.volumes.isEmpty
+      ? "they read the live files: \(plan.sourceReason)\n"
+      : "they read snapshots of "
+        + plan.volumes.map { volume in
+          "\(volume.origin)"
+            + (volume.snapshotSize > 0 ? " (\(ByteCount.text(volume.snapshotSize)))" : "")
+        }.joined(separator: ", ") + ": \(plan.sourceReason)\n"
     text += "forecast: \(forecast)\n"
     guard !plan.isRehearsal else {
       return text + "a rehearsal: the old server runs on, nothing moves\n"

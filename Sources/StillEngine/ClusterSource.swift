@@ -41,7 +41,7 @@ func withSource<Result>(
 ) throws -> (Result, ReleaseReport) {
   switch plan.consistency {
   case .snapshot:
-    try withFrozenSet(plan, of: cluster, request, with: provider, run) {
+    try withFrozenSet(plan.freezeOrder(request), of: cluster, with: provider, run) {
       try body(ClusterSource(frozen: $0, flushed: $0.lsnBefore, isStill: true))
     }
   case .online:
@@ -51,7 +51,7 @@ func withSource<Result>(
           frozen: nil, flushed: online.mode.start, isStill: false, online: online)
         return (try body(live), ReleaseReport())
       }
-      return try withFrozenSet(plan, of: cluster, request, with: provider, run) {
+      return try withFrozenSet(plan.freezeOrder(request), of: cluster, with: provider, run) {
         try body(
           ClusterSource(frozen: $0, flushed: $0.lsnBefore, isStill: false, online: online))
       }

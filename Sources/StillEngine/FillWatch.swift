@@ -20,27 +20,25 @@ final class FillWatch: Sendable {
 
   private let state: Mutex<State>
   private let provider: any SnapshotProvider
-  private let policy: ExtensionPolicy
-  private let consistency: Consistency
+  private let order: FreezeOrder
   private let run: (meter: CopyMeter, cancellation: Cancellation)
   private let clock = Stopwatch()
 
   init(
-    _ snapshots: [SnapshotFacts], _ provider: any SnapshotProvider, _ policy: ExtensionPolicy,
-    _ consistency: Consistency, _ run: Run
+    _ snapshots: [SnapshotFacts], _ provider: any SnapshotProvider, _ order: FreezeOrder,
+    _ run: Run
   ) throws {
     let sizes = Dictionary(uniqueKeysWithValues: snapshots.map { ($0.origin, $0.size) })
     state = Mutex(State(sizes: sizes))
     self.provider = provider
-    self.policy = policy
-    self.consistency = consistency
+    self.order = order
     self.run = (run.meter, run.cancellation)
     let thread = try WorkerThread { [self] in
       while !isEnded {
         do {
           let trends = try look()
           self.run.meter.filled(trends)
-          for trend in trends where policy.isDue(trend) { try extend(trend) }
+          for trend in trends where order.extending.isDue(trend) { try extend(trend) }
         } catch {
           self.run.cancellation.cancel(error as? StillError ?? StillError(.volumes, "\(error)"))
           return
@@ -95,7 +93,7 @@ final class FillWatch: Sendable {
   private func extend(_ trend: FillTrend) throws {
     let fill = trend.fill
     guard let origin = try provider.survey([fill.origin]).first else { return }
-    switch policy.verdict(on: trend, origin: origin, secondsLeft: run.meter.secondsLeft) {
+    switch order.extending.verdict(on: trend, origin: origin, secondsLeft: run.meter.secondsLeft) {
     case .enough: return
     case .grow(let size):
       let grown = try provider.extend(fill.origin, to: size)
@@ -154,7 +152,7 @@ final class FillWatch: Sendable {
       .overflow, message,
       hint:
         "Nothing was published. Use --snapshot-size \(ByteCount.option(needed)), a quieter hour, "
-        + "or \(consistency == .online ? "" : "--consistency online ")--no-snapshots; if it was "
+        + "or \(order.wayWithout); if it was "
         + "not full, dmesg tells of a disk that failed.")
   }
 }

@@ -17,9 +17,14 @@ struct Freezable {
 
   /// Asks LVM, and changes nothing.
   ///
+  /// - Parameters:
+  ///   - size: of each snapshot's COW store.
+  ///   - destination: a folder that is written to meanwhile, and may lie on none of the volumes; nil where
+  ///     that is looked after, or allowed.
   /// - Throws: `.precondition` where the repository's folder cannot be found.
   init(
-    _ layout: ClusterLayout, for request: BackupRequest, _ history: FillHistory,
+    _ layout: ClusterLayout, size: SnapshotSize, _ history: FillHistory,
+    destination: FilePath?,
     with provider: some SnapshotProvider
   ) throws {
     for fileSystem in layout.fileSystems where fileSystem.volume == nil {
@@ -54,12 +59,12 @@ struct Freezable {
           origin: facts.name, size: facts.size, snapshotSize: 0, sizeReason: "the thin pool",
           groupFree: facts.groupFree, fileSystem: fileSystem)
       }
-      let sized = request.snapshotSize.resolved(for: basis)
+      let sized = size.resolved(for: basis)
       return .init(
         origin: facts.name, size: facts.size, snapshotSize: sized.size, sizeReason: sized.reason,
         groupFree: facts.groupFree, fileSystem: fileSystem)
     }
-    if !request.allowsRepositoryOnOrigin { try keepRepositoryOut(request.repository) }
+    if let destination { try keepRepositoryOut(destination) }
     keepWithinRoom()
   }
 

@@ -21,13 +21,13 @@ struct FrozenSet {
   }
 }
 
-/// Freezes the volumes of a plan, lets `body` read them, and gives everything back, whatever
+/// Freezes volumes of a cluster, lets `body` read them, and gives everything back, whatever
 /// happens: this is the only way to a snapshot set.
 ///
 /// - Returns: what `body` made, and what came of the release.
 /// - Throws: the failure of the freeze or of `body`; a failed release is told with it.
 func withFrozenSet<Result>(
-  _ plan: BackupPlan, of cluster: LiveCluster, _ request: BackupRequest,
+  _ order: FreezeOrder, of cluster: LiveCluster,
   with provider: some SnapshotProvider, _ run: Run, at moment: Moment? = nil,
   _ body: (FrozenSet) throws -> Result
 ) throws -> (Result, ReleaseReport) {
@@ -35,23 +35,23 @@ func withFrozenSet<Result>(
   let outcome = Swift.Result {
     snapshots = try run.phase(.prepare, failsAs: .volumes) {
       try provider.prepare(
-        plan.id, plan.volumes.map { SnapshotRequest(origin: $0.origin, size: $0.snapshotSize) },
-        folders: plan.volumes.map { try plan.folder(on: $0) })
+        order.id, order.volumes.map { SnapshotRequest(origin: $0.origin, size: $0.snapshotSize) },
+        folders: order.volumes.map { try order.folder(on: $0) })
     }
-    let (lsn, report) = try (moment ?? whileRunning(plan, cluster, run)) { prelude in
+    let (lsn, report) = try (moment ?? whileRunning(order, cluster, run)) { prelude in
       try run.phase(.freeze, "\(snapshots.count) volumes", failsAs: .volumes) {
         let lsn = try prelude()
-        return (lsn, try provider.freeze(deadline: request.freezeDeadline))
+        return (lsn, try provider.freeze(deadline: order.deadline))
       }
     }
     let roots = try phase("opening the snapshots", failsAs: .volumes) { try provider.open() }
     // The kernel unmounts when the last one is closed; LVM removes nothing that is mounted.
     defer { roots.forEach { $0.close() } }
-    let watch = try FillWatch(snapshots, provider, request.extending, plan.consistency, run)
+    let watch = try FillWatch(snapshots, provider, order, run)
     defer { watch.end() }
     let frozen = FrozenSet(
       report: report, snapshots: snapshots, lsnBefore: lsn, watch: watch,
-      roots: Dictionary(uniqueKeysWithValues: zip(plan.volumes.map(\.fileSystem.device), roots)))
+      roots: Dictionary(uniqueKeysWithValues: zip(order.volumes.map(\.fileSystem.device), roots)))
     do { return try body(frozen) } catch { throw watch.explanation(of: error) }
   }
   let release = Swift.Result {
@@ -60,9 +60,9 @@ func withFrozenSet<Result>(
   return try settle(outcome, release, snapshots)
 }
 
-extension BackupPlan {
+extension FreezeOrder {
   /// A folder of the cluster on this volume.
-  fileprivate func folder(on volume: Volume) throws -> OpenFolder {
+  fileprivate func folder(on volume: BackupPlan.Volume) throws -> OpenFolder {
     let locations = layout.locations.filter { $0.fileSystem.device == volume.fileSystem.device }
     return try OpenFolder.open(FilePath(locations.first?.path ?? volume.fileSystem.mountPoint))
   }
@@ -96,21 +96,21 @@ typealias Moment = (
 ) throws -> (LSN, FreezeReport)
 
 /// The moment of a running server.
-private func whileRunning(_ plan: BackupPlan, _ cluster: LiveCluster, _ run: Run) -> Moment {
+private func whileRunning(_ order: FreezeOrder, _ cluster: LiveCluster, _ run: Run) -> Moment {
   { freeze in
     try freeze {
-      try flush(plan, cluster, run)
+      try flush(order, cluster, run)
       return try cluster.session.flushLSN()
     }
   }
 }
 
 /// Leaves as little as possible to be flushed inside the window.
-func flush(_ plan: BackupPlan, _ cluster: LiveCluster, _ run: Run) throws {
+func flush(_ order: FreezeOrder, _ cluster: LiveCluster, _ run: Run) throws {
   try cluster.checkpoint(run.cancellation)
   var seen: Set<DeviceNumber> = []
-  for location in plan.layout.locations
-  where plan.freezes(location) && seen.insert(location.fileSystem.device).inserted {
+  for location in order.layout.locations
+  where order.freezes(location) && seen.insert(location.fileSystem.device).inserted {
     try OpenFolder.open(FilePath(location.path)).syncFileSystem()
   }
 }

@@ -62,7 +62,10 @@ extension BackupPlan {
     let history = FillHistory(of: earlier)
     let freezable =
       request.usesSnapshots
-      ? try Freezable(cluster.layout, for: request, history, with: provider) : Freezable()
+      ? try Freezable(
+        cluster.layout, size: request.snapshotSize, history,
+        destination: request.allowsRepositoryOnOrigin ? nil : request.repository, with: provider)
+      : Freezable()
     let choice = try Choice.make(request, freezable)
     if choice.consistency == .online {
       do { try BackupMode.requirePossible(cluster.facts) } catch var failure as StillError {

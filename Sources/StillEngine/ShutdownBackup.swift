@@ -17,10 +17,11 @@ func withStoppedSource<Result>(
   let server = try cluster.serverSwitch(commands: request.serverCommands, units: provider.units)
   guard plan.volumes.isEmpty else {
     var back: StoppedServer?
+    let order = plan.freezeOrder(request)
     let (result, release) = try withFrozenSet(
-      plan, of: cluster, request, with: provider, run,
+      order, of: cluster, with: provider, run,
       at: { freeze in
-        try flush(plan, cluster, run)
+        try flush(order, cluster, run)
         let stopped = try StoppedServer(
           cluster, server, within: request.stopTimeout, program: request.program,
           units: provider.units, for: "backup", run)

@@ -9,7 +9,12 @@ public final class Cancellation: Sendable {
   private let reason = Mutex<StillError?>(nil)
   private let interrupt = Mutex<(@Sendable () -> Void)?>(nil)
 
-  public init() {}
+  private let parent: Cancellation?
+
+  public init() { parent = nil }
+
+  /// The order to stop one part of a run: given to the whole, it is given to the part.
+  public init(within parent: Cancellation) { self.parent = parent }
 
   /// Orders everybody to stop. The first reason stays.
   public func cancel(_ error: StillError) {
@@ -29,18 +34,21 @@ public final class Cancellation: Sendable {
     defer { self.interrupt.withLock { $0 = nil } }
     try checkpoint()
     do {
-      return try body()
+      return try parent?.interrupting(interrupt, body) ?? body()
     } catch {
       try checkpoint()
       throw error
     }
   }
 
-  public var isCancelled: Bool { isOrdered.load(ordering: .acquiring) }
+  public var isCancelled: Bool {
+    isOrdered.load(ordering: .acquiring) || parent?.isCancelled ?? false
+  }
 
   /// - Throws: the reason given to `cancel`, once it was called.
   public func checkpoint() throws {
-    guard isCancelled, let error = reason.withLock({ $0 }) else { return }
+    try parent?.checkpoint()
+    guard isOrdered.load(ordering: .acquiring), let error = reason.withLock({ $0 }) else { return }
     throw error
   }
 }

@@ -40,9 +40,8 @@ import Testing
     let passes = try #require(report["passes"] as? [[String: Any]])
     #expect(passes.count >= 3)
     #expect(
-      passes.map { $0["isFinal"] as? Bool } == Array(repeating: false, count: passes.count - 1) + [
-        true
-      ])
+      passes.map { $0["source"] as? String }
+        == Array(repeating: "live", count: passes.count - 1) + ["stopped"])
     #expect(passes[0]["compared"] as? Int == 0)
     let downtime = try #require(report["downtime"] as? [String: Double])
     #expect(try #require(downtime["seenByClient"]) >= downtime["copy", default: 1e9])

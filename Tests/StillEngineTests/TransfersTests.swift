@@ -36,12 +36,17 @@ import Testing
       transfers = Transfers(
         plan, try Rsync.find(), to: LocalFiles(), keepsNanoseconds: keepsNanoseconds,
         rateLimit: nil,
-        margin: 500_000_000,
-        Run(Recorder()))
+        margin: 500_000_000)
     }
 
     func change(_ script: String) throws {
       try Tool.demand("sh", "-c", "cd \(source) && \(script)")
+    }
+
+    @discardableResult
+    func pass(isLive: Bool, isFull: Bool = false) throws -> MigrationReport.Pass {
+      try transfers.pass(
+        over: isLive ? .live : .stopped(nil), isFull: isFull, Run(Recorder()))
     }
 
     func letGrowOld() { Clock.sleep(milliseconds: 600) }
@@ -87,10 +92,10 @@ import Testing
       """)
     // Else they are new enough to be compared anyway.
     scene.letGrowOld()
-    try scene.transfers.pass(isLive: true)
+    try scene.pass(isLive: true)
     try scene.expectSame()
     try scene.change(change)
-    try scene.transfers.pass(isLive: false)
+    try scene.pass(isLive: false)
     try scene.expectSame()
   }
 
@@ -118,15 +123,15 @@ import Testing
       "yes | head -c 50000 >one/a; echo b >two/b; touch -d '2021-05-05 05:05:05.9' one/a two/b",
       keepsNanoseconds: false)
     scene.letGrowOld()
-    try scene.transfers.pass(isLive: true)
+    try scene.pass(isLive: true)
     try Tool.demand(
       "sh", "-c", "cd \(scene.target) && touch -d '2021-05-05 05:05:05' one/a two/b")
-    #expect(try scene.transfers.pass(isLive: true).sent == 0)
+    #expect(try scene.pass(isLive: true).sent == 0)
     // What changed within the second is found by its content.
     try scene.change(
       "printf X | dd of=one/a bs=1 conv=notrunc status=none; touch -d '2021-05-05 05:05:05.9' one/a"
     )
-    try scene.transfers.pass(isLive: false)
+    try scene.pass(isLive: false)
     #expect(try Tool.run(["diff", "-r", scene.source.string, scene.target.string]).status == 0)
   }
 
@@ -135,7 +140,7 @@ import Testing
     let scene = try Scene("yes | head -c 50000 >one/a; touch -d '2021-05-05' one/a")
     for round in 0..<30 {
       // Written at once after it was copied, with the time that the copy has.
-      try scene.transfers.pass(isLive: true)
+      try scene.pass(isLive: true)
       let file = try OpenFolder.open(scene.source).folder("one")
         .file("a", .update(permissions: 0o600))
       let before = try file.metadata()
@@ -144,7 +149,7 @@ import Testing
       try OpenFolder.open(scene.source).folder("one").setModified(
         "a", seconds: before.modifiedSeconds, nanoseconds: before.modifiedNanoseconds)
     }
-    try scene.transfers.pass(isLive: false)
+    try scene.pass(isLive: false)
     try scene.expectSame()
   }
 
@@ -152,9 +157,9 @@ import Testing
   func readsNoMore() throws {
     let scene = try Scene("yes | head -c 50000 >one/a; yes | head -c 50000 >one/b")
     scene.letGrowOld()
-    try scene.transfers.pass(isLive: true)
+    try scene.pass(isLive: true)
     try scene.change("echo x >>one/b")
-    let pass = try scene.transfers.pass(isLive: false)
+    let pass = try scene.pass(isLive: false)
     #expect(pass.files == 2)
     #expect(pass.compared == 1)
     #expect(pass.sent == 1)
@@ -175,10 +180,10 @@ import Testing
         if number > 50 { try? folder.remove(FilePath("t\(number - 50)")) }
       }
     }
-    for _ in 0..<4 { try scene.transfers.pass(isLive: true) }
+    for _ in 0..<4 { try scene.pass(isLive: true) }
     end.update { $0 = true }
     thread.join()
-    try scene.transfers.pass(isLive: false)
+    try scene.pass(isLive: false)
     try scene.expectSame()
   }
 }

@@ -32,6 +32,10 @@ extension LabTests {
       let report = try Lab.json(moved.output)
       let passes = try #require(report["passes"] as? [[String: Any]])
       #expect(passes.count >= 3)
+      #expect(
+        passes.map { $0["source"] as? String }
+          == Array(repeating: "snapshots", count: passes.count - 1) + ["stopped"])
+      #expect(try Lab.snapshots() == [])
       let downtime = try #require(report["downtime"] as? [String: Double])
       print("moved three volumes: \(downtime)")
 

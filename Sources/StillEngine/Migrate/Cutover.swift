@@ -15,6 +15,8 @@ struct Cutover {
   let units: (any ServiceUnits)?
   let target: TargetPlaces
   let transfers: Transfers
+  /// At the snapshots of the last pass; nil where it read live files.
+  let look: FrozenLook?
   let program: FilePath
   let run: Run
 
@@ -81,7 +83,9 @@ func cutOver(_ cutover: Cutover) throws -> MigrationReport.Downtime {
     try cluster.requireOwnFolders()
     let (control, mode) = try marker.controlFile()
     try run.phase(.finalPass, "\(plan.target)", failsAs: .copying) {
-      let pass = try cutover.transfers.pass(isLive: false, isFull: plan.finalPass == .full)
+      let isFull = plan.finalPass == .full
+      let pass = try cutover.transfers.pass(
+        over: .stopped(isFull ? nil : cutover.proof()), isFull: isFull, run)
       run.observer.noticed(pass.sentence)
       try cutover.target.sync(run.cancellation)
       try stopped.requireUntouched()
@@ -125,6 +129,24 @@ func cutOver(_ cutover: Cutover) throws -> MigrationReport.Downtime {
 }
 
 extension Cutover {
+  /// What tells which files can differ from the last snapshots, where anybody can. Where nobody can any
+  /// more, the times of change go on telling.
+  fileprivate func proof() -> ChangeProof? {
+    guard let look else { return nil }
+    do {
+      // The kernel copies a chunk away when it is written to the disk, not before.
+      for place in plan.places {
+        try OpenFolder.open(FilePath(place.source)).syncFileSystem()
+      }
+      return try look.proof()
+    } catch {
+      run.observer.noticed(
+        "what the snapshots know of changes is not used: "
+          + ((error as? StillError)?.message ?? "\(error)"))
+      return nil
+    }
+  }
+
   /// The passes may have taken hours: what was true of the old server before them has to be true now, for
   /// it may have to come back.
   fileprivate func lookAgain() throws {

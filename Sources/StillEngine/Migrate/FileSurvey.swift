@@ -26,10 +26,13 @@ struct FileSurvey {
   private(set) var recentBytes: UInt64 = 0
   private let margin: Int64
   private let clockOffset: Int64
+  private let proof: ChangeProof.Place?
   private let refusesLink: (FilePath) -> Bool
   private var folders: [FilePath: UInt64] = [:]
 
   /// - Parameters:
+  ///   - proof: what tells which files can have changed, and better than times do.
+  ///   - moment: by the wall clock; before the folder was frozen, where it is.
   ///   - excluded: paths that are passed by, counted from the root.
   ///   - earlier: of the same folder; nil for the first time.
   ///   - margin: in nanoseconds.
@@ -38,11 +41,13 @@ struct FileSurvey {
   ///   - refusesLink: whether a link may not be at a path.
   init(
     _ root: OpenFolder, excluding excluded: Set<FilePath>, since earlier: FileSurvey? = nil,
+    proof: ChangeProof.Place? = nil, moment: Int64 = Clock.wall(),
     margin: Int64 = FileSurvey.margin, clockOffset: Int64 = Clock.offset(), isLive: Bool,
     refusesLink: @escaping (FilePath) -> Bool = { _ in false },
     _ cancellation: Cancellation
   ) throws {
-    moment = Clock.wall()
+    self.moment = moment
+    self.proof = proof
     self.margin = margin
     self.clockOffset = clockOffset
     self.refusesLink = refusesLink
@@ -83,7 +88,11 @@ struct FileSurvey {
           recentFiles += 1
           recentBytes += metadata.size
         }
-        if let earlier, isMoved || metadata.changed >= earlier.moment - margin {
+        if let proof {
+          if try proof.frozen.canDiffer(inner, metadata, name, in: folder, proof.written) {
+            changed.append(inner)
+          }
+        } else if let earlier, isMoved || metadata.changed >= earlier.moment - margin {
           changed.append(inner)
         }
       case .link where refusesLink(inner):

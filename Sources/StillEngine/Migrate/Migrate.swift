@@ -7,7 +7,7 @@ import SystemPackage
 
 /// Decides what a migration would do, and changes nothing.
 public func planMigration(
-  _ request: MigrationRequest, units: (any ServiceUnits)?, _ observer: any Observer,
+  _ request: MigrationRequest, with provider: some SnapshotProvider, _ observer: any Observer,
   discovery: LayoutDiscovery? = nil
 ) throws -> MigrationPlan {
   let run = Run(observer)
@@ -17,7 +17,7 @@ public func planMigration(
   }
   return try run.phase(.plan, failsAs: .precondition) {
     _ = try Rsync.find()
-    return try MigrationPlan.make(for: request, of: cluster, units: units, run.cancellation).plan
+    return try MigrationPlan.make(for: request, of: cluster, with: provider, run.cancellation).plan
   }
 }
 
@@ -27,7 +27,7 @@ public func planMigration(
 /// - Throws: `StillError` with the phase that failed; the old server runs then, or the failure says how
 ///   it is started.
 public func migrate(
-  _ request: MigrationRequest, units: (any ServiceUnits)?, _ observer: any Observer,
+  _ request: MigrationRequest, with provider: some SnapshotProvider, _ observer: any Observer,
   _ cancellation: Cancellation, discovery: LayoutDiscovery? = nil
 ) throws -> MigrationReport {
   let run = Run(observer, cancellation)
@@ -47,7 +47,7 @@ public func migrate(
   defer { withExtendedLifetime(lock) {} }
   let (plan, server, newServer, files, rsync) = try run.phase(.plan, failsAs: .precondition) {
     let rsync = try Rsync.find()
-    let made = try MigrationPlan.make(for: request, of: cluster, units: units, cancellation)
+    let made = try MigrationPlan.make(for: request, of: cluster, with: provider, cancellation)
     if made.newServer != nil, !request.acceptsRebuild { try made.plan.requireSorted() }
     return (made.plan, made.server, made.newServer, made.files, rsync)
   }
@@ -59,55 +59,32 @@ public func migrate(
     return try target.keepsNanoseconds()
   }
   let transfers = Transfers(
-    plan, rsync, to: files, keepsNanoseconds: keepsNanoseconds, rateLimit: request.rateLimit, run)
-  try passWhileRunning(transfers, plan, cluster, target, run)
+    plan, rsync, to: files, keepsNanoseconds: keepsNanoseconds, rateLimit: request.rateLimit)
+  let passes = Passes(
+    plan: plan, cluster: cluster, target: target, transfers: transfers, provider: provider, run: run
+  )
   guard !plan.isRehearsal else {
+    try passes.make { _ in }
     return MigrationReport(
       plan: plan, passes: transfers.passes, downtime: nil,
       next: ["nothing has moved; what is at \(plan.target) is no cluster yet"])
   }
-  let downtime = try cutOver(
-    Cutover(
-      plan: plan, cluster: cluster, server: server, commands: request.serverCommands,
-      newServer: newServer,
-      units: units,
-      target: target, transfers: transfers, program: request.program, run: run))
+  let downtime = try passes.make { look in
+    try cutOver(
+      Cutover(
+        plan: plan, cluster: cluster, server: server, commands: request.serverCommands,
+        newServer: newServer, units: provider.units, target: target, transfers: transfers,
+        look: look, program: request.program, run: run))
+  }
   return MigrationReport(
     plan: plan, passes: transfers.passes, downtime: downtime,
     next: plan.next(newServer != nil, files))
 }
 
-/// Passes until the next one would take no less time than the one before, or little enough.
-private func passWhileRunning(
-  _ transfers: Transfers, _ plan: MigrationPlan, _ cluster: LiveCluster, _ target: TargetPlaces,
-  _ run: Run
-) throws {
-  /// Of the downtime that is allowed, what the final pass may take.
-  let share = 0.5
-  /// Seconds below which another pass gains nothing: rsync itself takes so long to begin and end.
-  let enough = max(1, (plan.mostDowntime ?? 2) * share)
-  var last = Double.infinity
-  for number in 1...plan.mostPasses {
-    let pass = try run.phase(.pass, "\(number), \(plan.target)", failsAs: .copying) {
-      // It would be found with the server down.
-      try cluster.requireUnchangedLayout()
-      // What is only in the server's memory would be written by the stop, and copied by the final pass.
-      try cluster.checkpoint(run.cancellation)
-      let pass = try transfers.pass(isLive: true)
-      try target.sync(run.cancellation)
-      return pass
-    }
-    run.observer.noticed(pass.sentence)
-    // The first says nothing of the next: it copied everything.
-    if number > 1, pass.seconds <= enough || pass.seconds > last * 0.7 { return }
-    last = pass.seconds
-  }
-}
-
 extension MigrationReport.Pass {
   /// `pass 2: compared 12 of 980 files, sent 9, 31.0 MiB, in 1.2 s`
   public var sentence: String {
-    "\(isFinal ? "final pass" : "pass \(number)"): compared \(compared) of \(files) files, sent "
+    "\(source == .stopped ? "final pass" : "pass \(number)"): compared \(compared) of \(files) files, sent "
       + "\(sent), \(ByteCount.text(bytes)), in \(Figures.duration(seconds))"
   }
 }

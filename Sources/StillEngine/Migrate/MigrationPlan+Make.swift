@@ -2,6 +2,7 @@ import StillModel
 import StillPostgres
 import StillSystem
 import StillTransfer
+import StillVolumes
 import SystemPackage
 
 extension MigrationPlan {
@@ -18,14 +19,14 @@ extension MigrationPlan {
   ///
   /// - Throws: `.precondition` with what stands in the way.
   static func make(
-    for request: MigrationRequest, of cluster: LiveCluster, units: (any ServiceUnits)?,
+    for request: MigrationRequest, of cluster: LiveCluster, with provider: some SnapshotProvider,
     _ cancellation: Cancellation
   ) throws -> Made {
     try cluster.requireOwnFolders()
     if !request.isRehearsal, !cluster.facts.isStandby {
       try MigrationWord(of: RunID(at: Clock.now())).tryOut(with: cluster.session)
     }
-    let server = try cluster.serverSwitch(commands: request.serverCommands, units: units)
+    let server = try cluster.serverSwitch(commands: request.serverCommands, units: provider.units)
     let (files, target): (any TargetFiles, String)
     switch request.target {
     case .folder(let path): (files, target) = (LocalFiles(), path)
@@ -49,7 +50,9 @@ extension MigrationPlan {
     }
     let isResumed = states.contains(true)
     if !isResumed { try requireRoom(places, files) }
-    let (finalPass, reason) = FinalPass.choose(request, cluster.layout)
+    let (volumes, sourceReason) = try request.volumes(
+      of: cluster, places, areHere: files is LocalFiles, with: provider)
+    let (finalPass, reason) = FinalPass.choose(request, cluster.layout, volumes)
     let plan = MigrationPlan(
       id: RunID(at: Clock.now()), dataDirectory: cluster.layout.dataDirectory.path,
       target: request.target, systemIdentifier: cluster.facts.systemIdentifier, places: places,
@@ -57,6 +60,8 @@ extension MigrationPlan {
       startLine: newServer?.startLine, finalPass: finalPass, finalPassReason: reason,
       mostPasses: request.mostPasses, mostDowntime: request.mostDowntime,
       onOverrun: request.onOverrun, isResumed: isResumed, isRehearsal: request.isRehearsal,
+      volumes: volumes, sourceReason: sourceReason, freezeDeadline: request.freezeDeadline,
+      extending: request.extending,
       rateLimit: request.rateLimit,
       advice: try cluster.advice(request) + sorting
         + (server.dependants.isEmpty
@@ -157,11 +162,18 @@ extension FinalPass {
   private static let honest: Set<String> = ["ext4", "xfs", "btrfs", "tmpfs", "zfs", "ext3", "ext2"]
 
   fileprivate static func choose(
-    _ request: MigrationRequest, _ layout: ClusterLayout
+    _ request: MigrationRequest, _ layout: ClusterLayout, _ volumes: [BackupPlan.Volume]
   ) -> (FinalPass, String) {
     if let asked = request.finalPass { return (asked, "it was asked for") }
     if let other = layout.fileSystems.first(where: { !honest.contains($0.kind) }) {
       return (.full, "\(other.mountPoint) is \(other.kind), whose times of change prove nothing")
+    }
+    if !volumes.isEmpty,
+      volumes.allSatisfy({
+        FrozenPlaces.mappable.contains($0.fileSystem.kind) && $0.snapshotSize > 0
+      })
+    {
+      return (.changed, "the snapshots of the last pass keep a list of what was written since")
     }
     return (.changed, "the kernel writes down when each file was changed last")
   }
@@ -209,7 +221,9 @@ extension LiveCluster {
     }
     let inner = FilePath(target).appending("pg_wal")
     let walFolder = request.walFolder == inner ? nil : request.walFolder
-    if layout.walIsLinked || walFolder != nil {
+    // A file system of its own, mounted there, is on another snapshot than the data directory.
+    let walIsMounted = layout.wal.fileSystem != layout.dataDirectory.fileSystem
+    if layout.walIsLinked || walIsMounted || walFolder != nil {
       excluded.append("pg_wal")
       let new = walFolder ?? inner
       if walFolder != nil { links.append(.init(path: "pg_wal", target: new.string)) }

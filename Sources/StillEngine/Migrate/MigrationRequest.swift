@@ -40,6 +40,12 @@ public struct MigrationRequest: Sendable {
   public var serverCommands: ServerCommands?
   /// Bytes that are sent in a second at most, while the server runs.
   public var rateLimit: UInt64?
+  /// False reads the live files where all volumes could be frozen.
+  public var usesSnapshots = true
+  public var snapshotSize = SnapshotSize.automatic
+  public var extending = ExtensionPolicy()
+  /// Seconds after which the guard ends the freeze window.
+  public var freezeDeadline = 5.0
   /// This program, which is its own sentinel.
   public var program: FilePath = "/proc/self/exe"
 

@@ -16,76 +16,82 @@ final class Transfers {
   private let keepsNanoseconds: Bool
   private let rateLimit: UInt64?
   private let margin: Int64
-  private let run: Run
   private var surveys: [String: FileSurvey] = [:]
+  /// Whether the target may hold what no pass has vouched for.
+  private var isUnfinished: Bool
   private(set) var passes: [MigrationReport.Pass] = []
 
   init(
     _ plan: MigrationPlan, _ rsync: Rsync, to files: any TargetFiles, keepsNanoseconds: Bool = true,
     rateLimit: UInt64?,
-    margin: Int64 = FileSurvey.margin, _ run: Run
+    margin: Int64 = FileSurvey.margin
   ) {
     self.files = files
     self.margin = margin
     self.keepsNanoseconds = keepsNanoseconds
     self.plan = plan
+    isUnfinished = plan.isResumed
     self.rsync = rsync
     self.rateLimit = rateLimit
-    self.run = run
   }
 
   /// Goes through everything once.
   ///
-  /// - Parameters:
-  ///   - isLive: a server runs on the files.
-  ///   - isFull: everything is compared by its content.
+  /// - Parameter isFull: everything is compared by its content.
   @discardableResult
-  func pass(isLive: Bool, isFull: Bool = false) throws -> MigrationReport.Pass {
+  func pass(
+    over source: PassSource, isFull: Bool = false, _ run: Run
+  ) throws -> MigrationReport.Pass {
     let watch = Stopwatch()
     var pass = MigrationReport.Pass(
-      number: passes.count + 1, isFinal: !isLive, seconds: 0, files: 0, compared: 0, sent: 0,
+      number: passes.count + 1, source: source.name, seconds: 0, files: 0, compared: 0, sent: 0,
       bytes: 0, removed: 0)
     let isFirst = passes.isEmpty
+    // Until it is through, for the pass after one that failed.
+    let comparesEverything = isFull || (isFirst && isUnfinished)
+    isUnfinished = true
     var looks: [(place: MigrationPlan.Place, source: OpenFolder, survey: FileSurvey)] = []
     for place in plan.places {
-      let source = try OpenFolder.open(FilePath(place.source))
+      let folder = try source.folder(place)
       let survey = try FileSurvey(
-        source, excluding: place.excludedPaths, since: surveys[place.source], margin: margin,
-        isLive: isLive, refusesLink: place.kind.refuses(linkAt:), run.cancellation)
-      looks.append((place, source, survey))
+        folder, excluding: place.excludedPaths, since: surveys[place.source],
+        proof: source.proof(place), moment: source.moment, margin: margin, isLive: source.isLive,
+        refusesLink: place.kind.refuses(linkAt:), run.cancellation)
+      looks.append((place, folder, survey))
     }
     let bytes = looks.reduce(0) { $0 + $1.survey.bytes }
-    if isFirst || isFull { run.observer.expects(bytes: bytes) }
-    for (place, source, survey) in looks {
+    if isFirst || comparesEverything { run.observer.expects(bytes: bytes) }
+    for (place, folder, survey) in looks {
       pass.files += survey.files
-      if isFull || (isFirst && plan.isResumed) {
+      if comparesEverything {
         pass.compared += survey.files
-        try transfer(.compareEverything, place, source, isLive, &pass)
+        try transfer(.compareEverything, place, folder, source, run, &pass)
       } else {
         if !isFirst, !survey.changed.isEmpty {
           pass.compared += UInt64(survey.changed.count)
-          try transfer(.compare(survey.changed), place, source, isLive, &pass)
+          try transfer(.compare(survey.changed), place, folder, source, run, &pass)
         }
-        try transfer(.update, place, source, isLive, &pass)
+        try transfer(.update, place, folder, source, run, &pass)
       }
       surveys[place.source] = survey
     }
+    isUnfinished = false
     pass.seconds = watch.seconds
     passes.append(pass)
     return pass
   }
 
   private func transfer(
-    _ kind: RsyncOrder.Kind, _ place: MigrationPlan.Place, _ source: OpenFolder, _ isLive: Bool,
-    _ pass: inout MigrationReport.Pass
+    _ kind: RsyncOrder.Kind, _ place: MigrationPlan.Place, _ folder: OpenFolder,
+    _ source: PassSource, _ run: Run, _ pass: inout MigrationReport.Pass
   ) throws {
     let order = RsyncOrder(
-      kind, excluded: place.excluded.map { "/" + RsyncOrder.literal($0) }, isLive: isLive,
+      kind, excluded: place.excluded.map { "/" + RsyncOrder.literal($0) }, isLive: source.isLive,
       remoteShell: files.remoteShell, syncsEachFile: files.syncsEachFile,
-      keepsNanoseconds: keepsNanoseconds, rateLimit: isLive ? rateLimit : nil)
+      keepsNanoseconds: keepsNanoseconds, rateLimit: source.isFinal ? nil : rateLimit)
     let observer = run.observer
     let report = try rsync.run(
-      order, from: source, to: files.rsyncName(of: place.target), run.cancellation
+      order, from: folder, to: files.rsyncName(of: place.target), run.cancellation
     ) {
       observer.advanced(bytes: $0)
     }

@@ -96,6 +96,13 @@ public struct MigrationPlan: Hashable, Sendable, Codable {
   public var isResumed: Bool
   /// Whether the old server is never stopped.
   public var isRehearsal: Bool
+  /// The volumes that are frozen together for each pass; empty where live files are read.
+  public var volumes: [BackupPlan.Volume]
+  /// Why these, or none.
+  public var sourceReason: String
+  /// Seconds after which the guard ends a freeze window.
+  public var freezeDeadline: Double
+  public var extending: ExtensionPolicy
   /// Bytes that are sent in a second at most, while the server runs.
   public var rateLimit: UInt64?
   /// What somebody should know or do, before or after.
@@ -107,7 +114,9 @@ public struct MigrationPlan: Hashable, Sendable, Codable {
     id: RunID, dataDirectory: String, target: MigrationTarget, systemIdentifier: UInt64,
     places: [Place], links: [Link], control: ServerControl, stopLimit: Double, startLine: String?,
     finalPass: FinalPass, finalPassReason: String, mostPasses: Int, mostDowntime: Double?,
-    onOverrun: OverrunPolicy, isResumed: Bool, isRehearsal: Bool, rateLimit: UInt64? = nil,
+    onOverrun: OverrunPolicy, isResumed: Bool, isRehearsal: Bool, volumes: [BackupPlan.Volume] = [],
+    sourceReason: String = "", freezeDeadline: Double = 5,
+    extending: ExtensionPolicy = ExtensionPolicy(), rateLimit: UInt64? = nil,
     advice: [String],
     rebuild: [Rebuild] = []
   ) {
@@ -127,6 +136,10 @@ public struct MigrationPlan: Hashable, Sendable, Codable {
     self.onOverrun = onOverrun
     self.isResumed = isResumed
     self.isRehearsal = isRehearsal
+    self.volumes = volumes
+    self.sourceReason = sourceReason
+    self.freezeDeadline = freezeDeadline
+    self.extending = extending
     self.rateLimit = rateLimit
     self.advice = advice
     self.rebuild = rebuild

@@ -2,8 +2,18 @@
 public struct MigrationReport: Hashable, Sendable, Codable {
   /// One time that everything was gone through.
   public struct Pass: Hashable, Sendable, Codable {
+    /// What was read.
+    public enum Source: String, Hashable, Sendable, Codable {
+      /// The files of the running server.
+      case live
+      /// Snapshots of all its volumes, of one instant.
+      case snapshots
+      /// The files of the stopped server.
+      case stopped
+    }
+
     public var number: Int
-    public var isFinal: Bool
+    public var source: Source
     public var seconds: Double
     /// Files of the source.
     public var files: UInt64
@@ -16,11 +26,11 @@ public struct MigrationReport: Hashable, Sendable, Codable {
     public var removed: UInt64
 
     public init(
-      number: Int, isFinal: Bool, seconds: Double, files: UInt64, compared: UInt64, sent: UInt64,
+      number: Int, source: Source, seconds: Double, files: UInt64, compared: UInt64, sent: UInt64,
       bytes: UInt64, removed: UInt64
     ) {
       self.number = number
-      self.isFinal = isFinal
+      self.source = source
       self.seconds = seconds
       self.files = files
       self.compared = compared
