@@ -60,5 +60,45 @@ extension LabTests {
       #expect(try Lab.sql("SHOW data_directory") == Lab.dataDirectory)
       try Tool.demand("rm", "-rf", place)
     }
+
+    @Test(arguments: ["overflow", "broker"])
+    func aSnapshotThatIsLostCostsAPassAndNoMore(by what: String) throws {
+      try Lab.cluster()
+      defer { _ = try? Tool.run(["rm", "-f", "/mnt/data/noise"]) }
+      let place = try Lab.newFolder("rehearsed")
+      let line = [
+        "migrate", "--pgdata", Lab.dataDirectory, "--to", place + "/data", "--tablespace-mapping",
+        "\(Lab.tablespace)=\(place)/space", "--wal-dir", place + "/wal", "--keep-source-running",
+        "--rate-limit", "4M", "--snapshot-size", "12M", "--keep-free", "100G", "--json",
+      ]
+      let run = try Background(
+        "exec \(Lab.executable("pgstill")) \(line.joined(separator: " ")) >\(place)/out 2>\(place)/talk"
+      )
+      try waitUntil("it copies") {
+        try !Tool.demand("find", place, "-path", "*/data/base/*").isEmpty
+      }
+      var writer: Background?
+      if what == "overflow" {
+        writer = try Background(
+          "while :; do dd if=/dev/urandom of=/mnt/data/noise bs=1M count=24 conv=fsync; done")
+      } else {
+        try Tool.demand("pkill", "-KILL", "-f", "pgstill broker")
+      }
+      let status = run.wait()
+      writer?.end()
+      let talk = try String(contentsOfFile: place + "/talk", encoding: .utf8)
+      #expect(status == 0, "\(talk)")
+      #expect(talk.contains("the passes go on from the live files: "), "\(talk)")
+      #expect(talk.contains(what == "overflow" ? "overflowed" : "the broker has died"), "\(talk)")
+      let report = try Lab.json(String(contentsOfFile: place + "/out", encoding: .utf8))
+      let passes = try #require(report["passes"] as? [[String: Any]])
+      #expect(passes.count >= 2)
+      #expect(passes.allSatisfy { $0["source"] as? String == "live" })
+      // Nobody knows what the first one came to.
+      #expect(passes.first?["compared"] as? Int == passes.first?["files"] as? Int)
+      if what == "broker" { #expect(try Lab.pgstill("release").status == 0) }
+      #expect(try Lab.snapshots() == [])
+      try Tool.demand("rm", "-rf", place)
+    }
   }
 }

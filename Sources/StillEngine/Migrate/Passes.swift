@@ -18,7 +18,7 @@ struct Passes {
   func make<Result>(then finish: (FrozenLook?) throws -> Result) throws -> Result {
     if !plan.volumes.isEmpty {
       do {
-        return try fromSnapshots(then: finish).get()
+        return try fromSnapshots(then: finish)
       } catch let trouble as SnapshotTrouble {
         let why = [trouble.failure.message] + trouble.failure.further
         run.observer.noticed("the passes go on from the live files: \(why.joined(separator: "; "))")
@@ -33,15 +33,21 @@ struct Passes {
     var failure: StillError
   }
 
-  /// - Throws: `SnapshotTrouble`; a failure that has to do with anything else comes as a result.
-  private func fromSnapshots<Result>(
-    then finish: (FrozenLook?) throws -> Result
-  ) throws -> Swift.Result<Result, any Error> {
+  /// What came of one set of snapshots.
+  private enum Outcome<Result> {
+    case another
+    case failed(any Error)
+    /// Whatever it came to, no pass is made after it.
+    case finished(Swift.Result<Result, any Error>)
+  }
+
+  /// - Throws: `SnapshotTrouble`, and what has to do with anything else as it is.
+  private func fromSnapshots<Result>(then finish: (FrozenLook?) throws -> Result) throws -> Result {
     while true {
       // What fills a snapshot stops its pass, not the migration.
       let inner = Run(run.observer, Cancellation(within: run.cancellation))
       let moment = Clock.wall()
-      let outcome: Swift.Result<Result, any Error>?
+      let outcome: Outcome<Result>
       let release: ReleaseReport
       do {
         (outcome, release) = try withFrozenSet(
@@ -51,27 +57,33 @@ struct Passes {
           let places = FrozenPlaces(set: set, plan: plan, cluster: cluster, moment: moment)
           let look: FrozenLook?
           do {
-            guard try isEnough(after: pass(over: .frozen(places), inner)) else { return nil }
+            guard try isEnough(after: pass(over: .frozen(places), inner)) else { return .another }
             look =
               plan.isRehearsal || plan.finalPass == .full
               ? nil : try places.look(provider, inner.cancellation)
           } catch {
-            return .failure(set.watch.explanation(of: error))
+            return .failed(set.watch.explanation(of: error))
           }
           set.watch.end()
-          return Swift.Result { try finish(look) }
+          return .finished(Swift.Result { try finish(look) })
         }
       } catch let failure as StillError {
         try run.cancellation.checkpoint()
         throw SnapshotTrouble(failure: failure)
       }
-      if let left = release.failure { run.observer.noticed(left.message) }
-      guard let outcome else { continue }
-      if case .failure(let failure as StillError) = outcome, failure.status == .overflow {
-        try run.cancellation.checkpoint()
-        throw SnapshotTrouble(failure: failure)
+      if let left = release.failure { run.observer.noticed("\(left)") }
+      switch outcome {
+      case .another: continue
+      case .finished(let result): return try result.get()
+      case .failed(let failure):
+        // Whoever looks after the snapshots stopped the pass, or a read of one failed first.
+        if let failure = failure as? StillError, !run.cancellation.isCancelled,
+          inner.cancellation.isCancelled || failure.status == .overflow
+        {
+          throw SnapshotTrouble(failure: failure)
+        }
+        throw failure
       }
-      return outcome
     }
   }
 
