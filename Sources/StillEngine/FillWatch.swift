@@ -124,7 +124,7 @@ final class FillWatch: Sendable {
     case .unknown:
       throw StillError(
         .volumes, "snapshot \(trend.fill.snapshot) was removed or changed by somebody else",
-        hint: "Nothing was published; run again.")
+        hint: "Run again.")
     }
   }
 

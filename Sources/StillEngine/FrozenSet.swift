@@ -108,9 +108,19 @@ private func whileRunning(_ order: FreezeOrder, _ cluster: LiveCluster, _ run: R
 /// Leaves as little as possible to be flushed inside the window.
 func flush(_ order: FreezeOrder, _ cluster: LiveCluster, _ run: Run) throws {
   try cluster.checkpoint(run.cancellation)
-  var seen: Set<DeviceNumber> = []
-  for location in order.layout.locations
-  where order.freezes(location) && seen.insert(location.fileSystem.device).inserted {
-    try OpenFolder.open(FilePath(location.path)).syncFileSystem()
+  try order.layout.syncFileSystems(where: order.freezes, run.cancellation)
+}
+
+extension ClusterLayout {
+  /// Has all that was written to the cluster's file systems on the disks, whoever wrote it.
+  func syncFileSystems(
+    where isWanted: (Location) -> Bool = { _ in true }, _ cancellation: Cancellation
+  ) throws {
+    var seen: Set<DeviceNumber> = []
+    for location in locations
+    where isWanted(location) && seen.insert(location.fileSystem.device).inserted {
+      try cancellation.checkpoint()
+      try OpenFolder.open(FilePath(location.path)).syncFileSystem()
+    }
   }
 }

@@ -24,6 +24,33 @@ public struct OverwrittenChunks: Hashable, Sendable {
     self.init(chunkSize: chunkSize, ranges: ranges)
   }
 
+  /// Adds chunks by their numbers, in any order.
+  public func adding(_ numbers: some Sequence<UInt64>) -> OverwrittenChunks {
+    let more = OverwrittenChunks(chunkSize: chunkSize, numbers: numbers)
+    guard !more.ranges.isEmpty else { return self }
+    var merged: [Range<UInt64>] = []
+    merged.reserveCapacity(ranges.count + more.ranges.count)
+    var (left, right) = (0, 0)
+    while left < ranges.count || right < more.ranges.count {
+      let next: Range<UInt64>
+      if right == more.ranges.count
+        || left < ranges.count && ranges[left].lowerBound <= more.ranges[right].lowerBound
+      {
+        next = ranges[left]
+        left += 1
+      } else {
+        next = more.ranges[right]
+        right += 1
+      }
+      if let last = merged.last, next.lowerBound <= last.upperBound {
+        merged[merged.count - 1] = last.lowerBound..<max(last.upperBound, next.upperBound)
+      } else {
+        merged.append(next)
+      }
+    }
+    return OverwrittenChunks(chunkSize: chunkSize, ranges: merged)
+  }
+
   /// How many chunks there are.
   public var count: UInt64 { ranges.reduce(0) { $0 + UInt64($1.count) } }
 

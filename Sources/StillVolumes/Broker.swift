@@ -10,6 +10,7 @@ public final class Broker {
   private static let mostVolumes = 16
   /// In seconds.
   private static let longestSilence = 5.0
+  private static let longestReading = 1.0
 
   private let channel: Channel
   private let lvm: LVM
@@ -22,6 +23,8 @@ public final class Broker {
   private var isFrozen = false
   /// Whether runs that died have left what could not be removed yet.
   private var hasLeftovers = false
+  /// At how full the snapshots are.
+  private var lastLook = Stopwatch()
   /// Why the snapshots were given up without an order.
   private var givenUp: StillError?
   private let units: UnitKeeper
@@ -88,7 +91,9 @@ public final class Broker {
       do {
         var enclosed = Enclosures()
         let reply = try answer(BrokerRequest(line: line), folders, &enclosed)
-        try channel.send(message: reply, descriptors: enclosed.descriptors)
+        try withExtendedLifetime(enclosed) {
+          try channel.send(message: reply, descriptors: enclosed.descriptors)
+        }
       } catch {
         let failure = error as? StillError ?? StillError(.failed, "the broker failed: \(error)")
         guard (try? channel.send(message: BrokerReply.failed(failure))) != nil else { break }
@@ -99,14 +104,17 @@ public final class Broker {
     giveBack()
   }
 
-  /// The next question. A coordinator that copies asks every second; while it is silent, stopped for
-  /// one, nobody but the broker looks at the pools.
+  /// The next question. A coordinator that copies asks for the fill every second; while it does not,
+  /// stopped for one, nobody but the broker looks at the pools.
   private func nextQuestion() throws -> (line: [UInt8], descriptors: [Int32])? {
-    let silence = Stopwatch()
-    while isFrozen, !channel.hasNews(within: 1000) {
-      guard silence.seconds >= Broker.longestSilence else { continue }
-      let fills = snapshots.compactMap { try? $0.fill() }
-      if let full = fills.first(where: \.isPoolNearlyFull) { giveUp(full) }
+    while isFrozen {
+      let hasNews = channel.hasNews(within: 1000)
+      if lastLook.seconds >= Broker.longestSilence {
+        lastLook = Stopwatch()
+        let fills = snapshots.compactMap { try? $0.fill() }
+        if let full = fills.first(where: \.isPoolNearlyFull) { giveUp(full) }
+      }
+      if hasNews { break }
     }
     return try channel.receive()
   }
@@ -161,9 +169,10 @@ public final class Broker {
       return .opened
     case .fill:
       if let givenUp { throw givenUp }
+      lastLook = Stopwatch()
       return .filled(try snapshots.map { try $0.fill() })
     case .overwritten:
-      let lists = try overwritten()
+      guard let lists = try overwritten() else { return .readingOverwritten }
       enclosed.files = try lists.compactMap { try $0?.file() }
       return .overwritten(lists.map { $0?.chunkSize })
     case .extend(let origin, let size): return .extended(try extend(origin, to: size))
@@ -253,6 +262,7 @@ public final class Broker {
       throw StillError(.volumes, "snapshot \(fill.snapshot) is not valid right after the freeze")
     }
     isFrozen = true
+    lastLook = Stopwatch()
     done("frozen")
     return report
   }
@@ -269,9 +279,17 @@ public final class Broker {
     done("thawed")
   }
 
-  private func overwritten() throws -> [OverwrittenChunks?] {
+  /// Nil while there is more to be read.
+  private func overwritten() throws -> [OverwrittenChunks?]? {
     try requireFrozen()
-    let lists = try snapshots.indices.map { try snapshots[$0].overwritten() }
+    var lists: [OverwrittenChunks?] = []
+    for index in snapshots.indices {
+      switch try snapshots[index].overwritten(within: Broker.longestReading) {
+      case .complete(let list): lists.append(list)
+      case .reading: return nil
+      case .tooLong, nil: lists.append(nil)
+      }
+    }
     // One that overflowed lists nothing more.
     for fill in try snapshots.map({ try $0.fill() }) where fill.state != .valid {
       throw StillError(.overflow, "snapshot \(fill.snapshot) is no longer valid")

@@ -162,7 +162,9 @@ public final class BrokerClient: SnapshotProvider {
   }
 
   public func overwritten() throws -> [OverwrittenChunks?] {
-    let (reply, descriptors) = try ask(.overwritten)
+    var (reply, descriptors) = try ask(.overwritten)
+    // In between others can ask for the fill.
+    while case .readingOverwritten = reply { (reply, descriptors) = try ask(.overwritten) }
     var files = descriptors.map { OpenFile(descriptor: $0, path: "list of chunks") }[...]
     guard case .overwritten(let sizes) = reply else { throw confused() }
     return try sizes.map { size in

@@ -15,7 +15,7 @@ enum BrokerRequest: Codable {
   /// Answered with one descriptor a snapshot.
   case open
   case fill
-  /// Answered with one descriptor a snapshot that keeps a list.
+  /// Answered with one descriptor a snapshot that keeps a list; to be asked again while it is being read.
   case overwritten
   /// The size in bytes.
   case extend(VolumeName, size: UInt64)
@@ -36,6 +36,7 @@ enum BrokerReply: Codable {
   case filled([SnapshotFill])
   /// The sizes of the chunks in bytes; nil where there is no list.
   case overwritten([UInt64?])
+  case readingOverwritten
   case extended(SnapshotFacts)
   case released(ReleaseReport)
   case held([HeldSet])

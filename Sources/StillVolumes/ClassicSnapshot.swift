@@ -101,10 +101,10 @@ struct ClassicSnapshot: FreezableSnapshot {
     return try ClassicSnapshot.fill(facts)
   }
 
-  mutating func overwritten() throws -> OverwrittenChunks? {
+  mutating func overwritten(within seconds: Double) throws -> ExceptionTable.State? {
     try requireCopyingOrigin()
     // Its size may be another one since the last time.
-    return try exceptions.read(from: COWStore(of: facts.snapshot))
+    return try exceptions.read(from: COWStore(of: facts.snapshot), within: seconds)
   }
 
   /// What fills its own store hurts nobody.

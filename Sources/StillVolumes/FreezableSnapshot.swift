@@ -34,8 +34,9 @@ protocol FreezableSnapshot {
   /// - Throws: `.volumes` as `requireCopyingOrigin` does, too.
   func fill() throws -> SnapshotFill
 
-  /// The chunks of the origin that were written since it was frozen; nil where nobody keeps a list.
-  mutating func overwritten() throws -> OverwrittenChunks?
+  /// The chunks of the origin that were written since it was frozen, read for so many seconds at most; nil
+  /// where nobody keeps a list.
+  mutating func overwritten(within seconds: Double) throws -> ExceptionTable.State?
 
   /// Gives its room back at once, even while it is mounted; nobody can read it any more.
   func giveUp() throws

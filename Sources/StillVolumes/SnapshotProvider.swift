@@ -33,7 +33,8 @@ public protocol SnapshotProvider: Sendable {
   func fill() throws -> [SnapshotFill]
 
   /// Which chunks of each origin were written since the freeze; nil for those of which nobody keeps a
-  /// list: thin ones. The more was written since the last time, the longer it takes.
+  /// list: thin ones, and such that it would be too long. The more was written since the last time, the
+  /// longer it takes.
   ///
   /// - Throws: `.overflow` where a snapshot is no longer valid; `.volumes` where nothing is frozen.
   func overwritten() throws -> [OverwrittenChunks?]

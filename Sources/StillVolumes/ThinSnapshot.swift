@@ -74,7 +74,7 @@ struct ThinSnapshot: FreezableSnapshot {
 
   /// Two devices of a pool can be compared by the metadata of the pool only, which is not to be read
   /// while it is at work (thin_delta).
-  func overwritten() -> OverwrittenChunks? { nil }
+  func overwritten(within seconds: Double) -> ExceptionTable.State? { nil }
 
   func fill() throws -> SnapshotFill { try ThinSnapshot.fill(facts, in: pool) }
 

@@ -36,7 +36,7 @@ import Testing
       transfers = Transfers(
         plan, try Rsync.find(), to: LocalFiles(), keepsNanoseconds: keepsNanoseconds,
         rateLimit: nil,
-        margin: 500_000_000)
+        margin: .init(500_000_000))
     }
 
     func change(_ script: String) throws {
@@ -46,7 +46,8 @@ import Testing
     @discardableResult
     func pass(isLive: Bool, isFull: Bool = false) throws -> MigrationReport.Pass {
       try transfers.pass(
-        over: isLive ? .live : .stopped(nil), isFull: isFull, Run(Recorder()))
+        over: isLive ? .live(Clock.wall(), isSettled: false) : .stopped(nil), isFull: isFull,
+        Run(Recorder()))
     }
 
     func letGrowOld() { Clock.sleep(milliseconds: 600) }
@@ -106,7 +107,7 @@ import Testing
     let folder = try OpenFolder.open(place.path)
     func look(_ clockOffset: Int64, since earlier: FileSurvey? = nil) throws -> FileSurvey {
       try FileSurvey(
-        folder, excluding: [], since: earlier, margin: 100_000_000, clockOffset: clockOffset,
+        folder, excluding: [], since: earlier, margin: .init(100_000_000), clockOffset: clockOffset,
         isLive: false, Cancellation())
     }
     Clock.sleep(milliseconds: 200)

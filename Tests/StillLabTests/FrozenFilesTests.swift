@@ -65,7 +65,6 @@ extension LabTests {
       }
       // Nothing of it is so new that it counts as being written.
       Clock.sleep(milliseconds: 1100)
-      let margin: Int64 = 1_000_000_000
 
       let broker = try BrokerClient.start(program: Lab.programPath, owner: owner)
       defer { broker.end() }
@@ -79,7 +78,7 @@ extension LabTests {
       defer { root.close() }
       let frozen = try FrozenFiles(
         root.folder(FilePath("trial").appending(folder.lastComponent.map { [$0] } ?? [])),
-        excluding: [], frozen: moment, margin: margin, Cancellation())
+        excluding: [], frozen: moment, Cancellation())
 
       for (index, change) in Self.changes.enumerated() {
         try Tool.demand("sh", "-ec", "cd \(folder)/\(index) && \(change.script)")

@@ -69,7 +69,7 @@ extension LabTests {
       let line = [
         "migrate", "--pgdata", Lab.dataDirectory, "--to", place + "/data", "--tablespace-mapping",
         "\(Lab.tablespace)=\(place)/space", "--wal-dir", place + "/wal", "--keep-source-running",
-        "--rate-limit", "4M", "--snapshot-size", "12M", "--keep-free", "100G", "--json",
+        "--rate-limit", "6M", "--snapshot-size", "12M", "--keep-free", "100G", "--json",
       ]
       let run = try Background(
         "exec \(Lab.executable("pgstill")) \(line.joined(separator: " ")) >\(place)/out 2>\(place)/talk"
@@ -77,23 +77,28 @@ extension LabTests {
       try waitUntil("it copies") {
         try !Tool.demand("find", place, "-path", "*/data/base/*").isEmpty
       }
-      var writer: Background?
       if what == "overflow" {
-        writer = try Background(
+        let writer = try Background(
           "while :; do dd if=/dev/urandom of=/mnt/data/noise bs=1M count=24 conv=fsync; done")
+        try waitUntil("it overflows") {
+          try String(contentsOfFile: place + "/talk", encoding: .utf8).contains("overflowed")
+        }
+        writer.end()
       } else {
         try Tool.demand("pkill", "-KILL", "-f", "pgstill broker")
       }
       let status = run.wait()
-      writer?.end()
       let talk = try String(contentsOfFile: place + "/talk", encoding: .utf8)
       #expect(status == 0, "\(talk)")
-      #expect(talk.contains("the passes go on from the live files: "), "\(talk)")
+      #expect(talk.contains("this pass goes on from the live files: "), "\(talk)")
       #expect(talk.contains(what == "overflow" ? "overflowed" : "the broker has died"), "\(talk)")
       let report = try Lab.json(String(contentsOfFile: place + "/out", encoding: .utf8))
       let passes = try #require(report["passes"] as? [[String: Any]])
       #expect(passes.count >= 2)
-      #expect(passes.allSatisfy { $0["source"] as? String == "live" })
+      #expect(passes.first?["source"] as? String == "live")
+      #expect(
+        passes.last?["source"] as? String == (what == "overflow" ? "snapshots" : "live"))
+      if what == "broker" { #expect(talk.contains("pgstill release"), "\(talk)") }
       // Nobody knows what the first one came to.
       #expect(passes.first?["compared"] as? Int == passes.first?["files"] as? Int)
       if what == "broker" { #expect(try Lab.pgstill("release").status == 0) }

@@ -48,6 +48,7 @@ func cutOver(_ cutover: Cutover) throws -> MigrationReport.Downtime {
   do {
     // What the stop would have to write.
     try cluster.checkpoint(run.cancellation)
+    if cutover.look != nil { try cutover.syncBeforehand() }
     client = try DowntimeWatch(cluster.target, cutover.newServer?.connection)
     marker = try SourceMarker.leave(
       in: cutover.folder, plan, cutover.server, remoteShell: cutover.target.files.remoteShell)
@@ -129,15 +130,22 @@ func cutOver(_ cutover: Cutover) throws -> MigrationReport.Downtime {
 }
 
 extension Cutover {
+  /// Lets others' writes, which all go to the disk with the server's, go there while it still runs.
+  fileprivate func syncBeforehand() throws {
+    for _ in 1...3 {
+      let watch = Stopwatch()
+      try cluster.layout.syncFileSystems(run.cancellation)
+      if watch.seconds < 0.5 { return }
+    }
+  }
+
   /// What tells which files can differ from the last snapshots, where anybody can. Where nobody can any
   /// more, the times of change go on telling.
   fileprivate func proof() -> ChangeProof? {
     guard let look else { return nil }
     do {
       // The kernel copies a chunk away when it is written to the disk, not before.
-      for place in plan.places {
-        try OpenFolder.open(FilePath(place.source)).syncFileSystem()
-      }
+      try cluster.layout.syncFileSystems(run.cancellation)
       return try look.proof()
     } catch {
       run.observer.noticed(

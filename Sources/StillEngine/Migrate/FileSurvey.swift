@@ -6,13 +6,27 @@ import SystemPackage
 ///
 /// What a file's content was changed at, the kernel writes down as its time of change, and nobody can
 /// set that: not utimes(2), not a rename over it, not a truncate. It is written before the content
-/// is, and by a clock that lags by a tick: so a file counts as changed from `margin` before the
+/// is, and by a clock that lags by a tick: so a file counts as changed from a margin before the
 /// moment that is asked about. Only a folder that is moved does not show in the files below it; for
 /// that, folders are known by their numbers.
 struct FileSurvey {
-  /// Nanoseconds. A write is given its time first, and may then wait for the journal of a disk that
-  /// stalls before its content is there.
-  static let margin: Int64 = 180_000_000_000
+  /// How long before a moment a file may have been given the time of a change whose content came after it:
+  /// a write is given its time first, and may then wait for the journal of a disk that stalls. In
+  /// nanoseconds.
+  struct Margin {
+    /// For what lies in the folder itself, and for what lies in the folders below.
+    var top: Int64
+    var below: Int64
+
+    init(_ nanoseconds: Int64) { (top, below) = (nanoseconds, nanoseconds) }
+
+    init(top: Margin, below: Margin) { (self.top, self.below) = (top.top, below.below) }
+
+    /// Where anybody may be writing.
+    static let long = Margin(180_000_000_000)
+    /// Where whoever was writing is through: for the ticks of the clock.
+    static let short = Margin(1_000_000_000)
+  }
 
   /// When it began, by the wall clock, in nanoseconds.
   private(set) var moment: Int64
@@ -21,10 +35,10 @@ struct FileSurvey {
   private(set) var bytes: UInt64 = 0
   /// Files that can have changed since the earlier look, counted from the root; empty without one.
   private(set) var changed: [FilePath] = []
-  /// Of them, those that changed within `margin` before this look.
+  /// Of them, those that changed within the margin before this look.
   private(set) var recentFiles: UInt64 = 0
   private(set) var recentBytes: UInt64 = 0
-  private let margin: Int64
+  private let margin: Margin
   private let clockOffset: Int64
   private let proof: ChangeProof.Place?
   private let refusesLink: (FilePath) -> Bool
@@ -35,14 +49,13 @@ struct FileSurvey {
   ///   - moment: by the wall clock; before the folder was frozen, where it is.
   ///   - excluded: paths that are passed by, counted from the root.
   ///   - earlier: of the same folder; nil for the first time.
-  ///   - margin: in nanoseconds.
   ///   - clockOffset: see `Clock.offset`.
   ///   - isLive: names may vanish under the look.
   ///   - refusesLink: whether a link may not be at a path.
   init(
     _ root: OpenFolder, excluding excluded: Set<FilePath>, since earlier: FileSurvey? = nil,
     proof: ChangeProof.Place? = nil, moment: Int64 = Clock.wall(),
-    margin: Int64 = FileSurvey.margin, clockOffset: Int64 = Clock.offset(), isLive: Bool,
+    margin: Margin = .long, clockOffset: Int64 = Clock.offset(), isLive: Bool,
     refusesLink: @escaping (FilePath) -> Bool = { _ in false },
     _ cancellation: Cancellation
   ) throws {
@@ -52,9 +65,17 @@ struct FileSurvey {
     self.clockOffset = clockOffset
     self.refusesLink = refusesLink
     // A clock that was set back gives times to what is written now that are long over.
-    let isSetBack = earlier.map { clockOffset < $0.clockOffset - margin / 2 } ?? false
+    let isSetBack =
+      earlier.map {
+        clockOffset < $0.clockOffset - min($0.margin.top, $0.margin.below) / 2
+      } ?? false
     try look(
       at: root, FilePath(""), excluded, earlier, isMoved: isSetBack, isLive: isLive, cancellation)
+  }
+
+  /// What was changed before this moment in the folder at a path has been looked at with its content.
+  private func settled(at path: FilePath) -> Int64 {
+    moment - (path.isEmpty ? margin.top : margin.below)
   }
 
   private mutating func look(
@@ -84,15 +105,15 @@ struct FileSurvey {
       case .file:
         files += 1
         bytes += metadata.size
-        if metadata.changed >= moment - margin {
+        if metadata.changed >= settled(at: path) {
           recentFiles += 1
           recentBytes += metadata.size
         }
         if let proof {
-          if try proof.frozen.canDiffer(inner, metadata, name, in: folder, proof.written) {
+          if isMoved || proof.frozen.canDiffer(inner, metadata, proof.written) {
             changed.append(inner)
           }
-        } else if let earlier, isMoved || metadata.changed >= earlier.moment - margin {
+        } else if let earlier, isMoved || metadata.changed >= earlier.settled(at: path) {
           changed.append(inner)
         }
       case .link where refusesLink(inner):

@@ -41,12 +41,11 @@ struct FrozenFiles {
   /// - Parameters:
   ///   - root: the place in its snapshot.
   ///   - frozen: a moment before the freeze, by the wall clock, in nanoseconds.
-  ///   - margin: in nanoseconds; see `FileSurvey.margin`.
   init(
     _ root: OpenFolder, excluding excluded: Set<FilePath>, frozen: Int64,
-    margin: Int64 = FileSurvey.margin, _ cancellation: Cancellation
+    margin: FileSurvey.Margin = .short, _ cancellation: Cancellation
   ) throws {
-    settled = frozen - margin
+    settled = frozen - margin.below
     try look(at: root, FilePath(""), excluded, cancellation)
   }
 
@@ -63,7 +62,7 @@ struct FrozenFiles {
       case .file:
         // An empty one lies nowhere; it is told by its size.
         let extents =
-          metadata.size == 0 ? [] : try folder.file(name).extents(syncing: false)
+          metadata.size == 0 ? [] : (try? folder.file(name).extents(syncing: false)) ?? nil
         files[inner] = File(metadata, extents)
       case .link, .other: break
       }
@@ -72,21 +71,17 @@ struct FrozenFiles {
 
   /// Whether a file of the stopped server can have another content than the snapshot's of that name.
   ///
-  /// - Parameters:
-  ///   - name: in `folder`.
-  ///   - written: since the freeze, to the place's volume.
+  /// - Parameter written: since the freeze, to the place's volume.
   func canDiffer(
-    _ path: FilePath, _ metadata: FileMetadata, _ name: FilePath, in folder: OpenFolder,
-    _ written: OverwrittenChunks
-  ) throws -> Bool {
+    _ path: FilePath, _ metadata: FileMetadata, _ written: OverwrittenChunks
+  ) -> Bool {
     guard let file = files[path], file.isSame(as: metadata), let extents = file.extents else {
       return true
     }
     for extent in extents
     where written.touch(extent.physical..<extent.physical + extent.length) { return true }
-    guard metadata.changed >= settled, metadata.size > 0 else { return false }
     // A write of around the freeze, in the same tick of the clock: where it filled a hole, nothing of it
-    // was there to be written to.
-    return try folder.file(name).extents(syncing: true) != extents
+    // was there to be written to; and where it goes through a journal (data=journal), it may be there only.
+    return metadata.changed >= settled
   }
 }

@@ -11,8 +11,14 @@ struct FrozenPlaces {
   let set: FrozenSet
   let plan: MigrationPlan
   let cluster: LiveCluster
-  /// Before the freeze, by the wall clock, in nanoseconds.
-  let moment: Int64
+  /// Of before the freeze; see `Clock.offset`.
+  let clockOffset: Int64
+
+  /// When the window began, by the wall clock, in nanoseconds.
+  var moment: Int64 { self.set.report.beganMicroseconds * 1000 }
+
+  /// Whether anybody keeps a list of what is written to one of them.
+  var areListed: Bool { self.set.snapshots.contains { $0.kind == .classic } }
 
   /// - Throws: `.volumes` where the place is on none of them.
   func folder(_ place: MigrationPlan.Place) throws -> OpenFolder {
@@ -32,11 +38,12 @@ struct FrozenPlaces {
     var files: [String: (VolumeName, FrozenFiles)] = [:]
     for place in plan.places {
       let fileSystem = try cluster.location(of: place).fileSystem
-      guard let volume = fileSystem.volume, FrozenPlaces.mappable.contains(fileSystem.kind) else {
-        continue
-      }
+      guard FrozenPlaces.mappable.contains(fileSystem.kind),
+        let snapshot = set.snapshots.first(where: { $0.origin == fileSystem.volume }),
+        snapshot.kind == .classic
+      else { continue }
       files[place.source] = (
-        volume,
+        snapshot.origin,
         try FrozenFiles(
           folder(place), excluding: place.excludedPaths, frozen: moment, cancellation)
       )

@@ -4,8 +4,9 @@ import SystemPackage
 
 /// What a pass reads.
 enum PassSource {
-  /// The files of a running server: they may change, and vanish.
-  case live
+  /// The files of a running server: they may change, and vanish. With the moment that the pass begins at,
+  /// and whether whatever the server was writing before has been written by now.
+  case live(Int64, isSettled: Bool)
   case frozen(FrozenPlaces)
   /// The files of the stopped server; with what tells which of them can differ from the last snapshot.
   case stopped(ChangeProof?)
@@ -35,7 +36,29 @@ enum PassSource {
 
   /// What changes from here on is the next pass's; by the wall clock, in nanoseconds.
   var moment: Int64 {
-    if case .frozen(let places) = self { return places.moment }
-    return Clock.wall()
+    switch self {
+    case .live(let moment, _): moment
+    case .frozen(let places): places.moment
+    case .stopped: Clock.wall()
+    }
+  }
+
+  /// Taken no later than `moment`; see `Clock.offset`.
+  var clockOffset: Int64 {
+    if case .frozen(let places) = self { return places.clockOffset }
+    return Clock.offset()
+  }
+
+  /// How long before `moment` a file may have been given its time of change by a write whose content came
+  /// after it, in nanoseconds.
+  func margin(_ place: MigrationPlan.Place) -> FileSurvey.Margin {
+    switch self {
+    case .live(_, isSettled: true):
+      // What lies at the top of the data directory is written by others too.
+      FileSurvey.Margin(top: place.kind == .data ? .long : .short, below: .short)
+    // A freeze waits for whoever is writing.
+    case .frozen: .short
+    case .live, .stopped: .long
+    }
   }
 }

@@ -1,4 +1,5 @@
 import StillModel
+import StillPostgres
 import StillSystem
 import StillVolumes
 
@@ -14,18 +15,28 @@ struct Passes {
   /// Makes passes until the next one would take no less time than the one before, or little enough; from
   /// snapshots where there are any, else from live files.
   ///
-  /// - Parameter finish: what comes after the last one; the snapshots that it read are still there.
+  /// - Parameter finish: what comes after the last one. Where snapshots keep a list of what is written
+  ///   after them, those that it read are still there.
   func make<Result>(then finish: (FrozenLook?) throws -> Result) throws -> Result {
-    if !plan.volumes.isEmpty {
+    /// How often snapshots may be lost before it is believed that they always are.
+    var trust = 2
+    while true {
+      guard !plan.volumes.isEmpty, trust > 0 else {
+        if try isEnough(after: livePass()) { return try finish(nil) }
+        continue
+      }
       do {
-        return try fromSnapshots(then: finish)
+        switch try frozenPass(then: finish) {
+        case .another: continue
+        case .enough: return try finish(nil)
+        case .finished(let result): return try result.get()
+        }
       } catch let trouble as SnapshotTrouble {
-        let why = [trouble.failure.message] + trouble.failure.further
-        run.observer.noticed("the passes go on from the live files: \(why.joined(separator: "; "))")
+        trust -= 1
+        run.observer.noticed("this pass goes on from the live files: \(trouble.failure)")
+        if try isEnough(after: livePass()) { return try finish(nil) }
       }
     }
-    while try !isEnough(after: pass(over: .live, run)) {}
-    return try finish(nil)
   }
 
   /// What has to do with the snapshots only: the live files are as good.
@@ -36,55 +47,69 @@ struct Passes {
   /// What came of one set of snapshots.
   private enum Outcome<Result> {
     case another
-    case failed(any Error)
+    case enough
     /// Whatever it came to, no pass is made after it.
     case finished(Swift.Result<Result, any Error>)
   }
 
   /// - Throws: `SnapshotTrouble`, and what has to do with anything else as it is.
-  private func fromSnapshots<Result>(then finish: (FrozenLook?) throws -> Result) throws -> Result {
-    while true {
-      // What fills a snapshot stops its pass, not the migration.
-      let inner = Run(run.observer, Cancellation(within: run.cancellation))
-      let moment = Clock.wall()
-      let outcome: Outcome<Result>
-      let release: ReleaseReport
-      do {
-        (outcome, release) = try withFrozenSet(
-          plan.freezeOrder(RunID(at: Clock.now()), cluster.layout), of: cluster, with: provider,
-          inner
-        ) { set in
-          let places = FrozenPlaces(set: set, plan: plan, cluster: cluster, moment: moment)
-          let look: FrozenLook?
-          do {
-            guard try isEnough(after: pass(over: .frozen(places), inner)) else { return .another }
-            look =
-              plan.isRehearsal || plan.finalPass == .full
-              ? nil : try places.look(provider, inner.cancellation)
-          } catch {
-            return .failed(set.watch.explanation(of: error))
+  private func frozenPass<Result>(
+    then finish: (FrozenLook?) throws -> Result
+  ) throws -> Outcome<Result> {
+    // What fills a snapshot stops its pass, not the migration.
+    let inner = Run(run.observer, Cancellation(within: run.cancellation))
+    let clockOffset = Clock.offset()
+    let outcome: Swift.Result<Outcome<Result>, any Error>
+    let release: ReleaseReport
+    do {
+      (outcome, release) = try withFrozenSet(
+        plan.freezeOrder(RunID(at: Clock.now()), cluster.layout), of: cluster, with: provider,
+        inner
+      ) { set in
+        let places = FrozenPlaces(set: set, plan: plan, cluster: cluster, clockOffset: clockOffset)
+        do {
+          guard try isEnough(after: pass(over: .frozen(places), inner)) else {
+            return .success(.another)
           }
-          set.watch.end()
-          return .finished(Swift.Result { try finish(look) })
+        } catch {
+          return .failure(set.watch.explanation(of: error))
         }
-      } catch let failure as StillError {
-        try run.cancellation.checkpoint()
-        throw SnapshotTrouble(failure: failure)
+        guard let look = try look(at: places) else { return .success(.enough) }
+        set.watch.end()
+        return .success(.finished(Swift.Result { try finish(look) }))
       }
-      if let left = release.failure { run.observer.noticed("\(left)") }
-      switch outcome {
-      case .another: continue
-      case .finished(let result): return try result.get()
-      case .failed(let failure):
-        // Whoever looks after the snapshots stopped the pass, or a read of one failed first.
-        if let failure = failure as? StillError, !run.cancellation.isCancelled,
-          inner.cancellation.isCancelled || failure.status == .overflow
-        {
-          throw SnapshotTrouble(failure: failure)
-        }
-        throw failure
-      }
+    } catch let failure as StillError {
+      try run.cancellation.checkpoint()
+      throw SnapshotTrouble(failure: failure)
     }
+    if let left = release.failure { run.observer.noticed("\(left)") }
+    do { return try outcome.get() } catch let failure as StillError {
+      // Whoever looks after the snapshots stopped the pass, or a read of one failed first.
+      guard !run.cancellation.isCancelled,
+        inner.cancellation.isCancelled || failure.status == .overflow
+      else { throw failure }
+      throw SnapshotTrouble(failure: failure)
+    }
+  }
+
+  /// Nil where the times of change have to do.
+  private func look(at places: FrozenPlaces) throws -> FrozenLook? {
+    guard !plan.isRehearsal, plan.finalPass == .changed, places.areListed else { return nil }
+    do { return try places.look(provider, run.cancellation) } catch {
+      try run.cancellation.checkpoint()
+      run.observer.noticed("what was written since the last snapshots is not known: \(error)")
+      return nil
+    }
+  }
+
+  private func livePass() throws -> MigrationReport.Pass {
+    // What is only in the server's memory would be written by the stop, and copied by the final pass.
+    try cluster.checkpoint(run.cancellation)
+    let moment = Clock.wall()
+    // A server that never rests only makes the next pass compare more.
+    let server = try Postmaster.running(in: cluster.directory.folder)
+    let isSettled = server.map { ProcessFamily(of: $0.processID).comesToRest(within: 2) } ?? false
+    return try pass(over: .live(moment, isSettled: isSettled), run)
   }
 
   private func pass(over source: PassSource, _ run: Run) throws -> MigrationReport.Pass {
@@ -92,8 +117,6 @@ struct Passes {
     let pass = try run.phase(.pass, "\(number), \(plan.target)", failsAs: .copying) {
       // It would be found with the server down.
       try cluster.requireUnchangedLayout()
-      // What is only in the server's memory would be written by the stop, and copied by the final pass.
-      if source.isLive { try cluster.checkpoint(run.cancellation) }
       let pass = try transfers.pass(over: source, run)
       try target.sync(run.cancellation)
       return pass

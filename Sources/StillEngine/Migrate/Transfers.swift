@@ -15,16 +15,17 @@ final class Transfers {
   private let files: any TargetFiles
   private let keepsNanoseconds: Bool
   private let rateLimit: UInt64?
-  private let margin: Int64
+  private let margin: FileSurvey.Margin?
   private var surveys: [String: FileSurvey] = [:]
   /// Whether the target may hold what no pass has vouched for.
   private var isUnfinished: Bool
   private(set) var passes: [MigrationReport.Pass] = []
 
+  /// - Parameter margin: nil for what the source of each pass asks for.
   init(
     _ plan: MigrationPlan, _ rsync: Rsync, to files: any TargetFiles, keepsNanoseconds: Bool = true,
     rateLimit: UInt64?,
-    margin: Int64 = FileSurvey.margin
+    margin: FileSurvey.Margin? = nil
   ) {
     self.files = files
     self.margin = margin
@@ -55,7 +56,9 @@ final class Transfers {
       let folder = try source.folder(place)
       let survey = try FileSurvey(
         folder, excluding: place.excludedPaths, since: surveys[place.source],
-        proof: source.proof(place), moment: source.moment, margin: margin, isLive: source.isLive,
+        proof: source.proof(place), moment: source.moment,
+        margin: margin ?? source.margin(place), clockOffset: source.clockOffset,
+        isLive: source.isLive,
         refusesLink: place.kind.refuses(linkAt:), run.cancellation)
       looks.append((place, folder, survey))
     }
