@@ -226,6 +226,8 @@ void still_log(int is_error, const char *text) {
 
 int still_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
+int still_clone(int to, int from) { return ioctl(to, FICLONE, from); }
+
 int still_syncfs(int descriptor) { return syncfs(descriptor); }
 
 int still_io_priority(pid_t process) {

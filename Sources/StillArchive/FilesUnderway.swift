@@ -1,6 +1,16 @@
 import StillModel
 import SystemPackage
 
+/// A file that somebody else is at work on.
+protocol FileUnderway: AnyObject {
+  /// In bytes.
+  var size: UInt64 { get }
+  /// nil as long as it is on its way.
+  var outcome: CopiedFile.Outcome? { get }
+}
+
+extension CopiedFile: FileUnderway {}
+
 /// Files on their way into an archive, in its order, until it is known what came of each.
 struct FilesUnderway {
   fileprivate struct Item {
@@ -12,7 +22,7 @@ struct FilesUnderway {
 
     enum Result {
       case known(Checksum)
-      case underway(CopiedFile, LinkedFiles.Identity?)
+      case underway(any FileUnderway, LinkedFiles.Identity?)
       /// Another name of a file that comes before it.
       case link(LinkedFiles.Identity)
     }
@@ -28,8 +38,8 @@ struct FilesUnderway {
 
   /// `identity` is that of a file with further names, whose name in the archive is `name`.
   mutating func add(
-    _ path: FilePath?, modified: Int64, _ file: CopiedFile, _ identity: LinkedFiles.Identity?,
-    name: FilePath
+    _ path: FilePath?, modified: Int64, _ file: any FileUnderway,
+    _ identity: LinkedFiles.Identity? = nil, name: FilePath
   ) {
     var known = identity
     if let identity, !linked.remember(identity, name, size: file.size) { known = nil }

@@ -56,6 +56,9 @@ public struct UnpackOptions {
   /// Whether files and links that are there already are right: they only get their owner, mode and
   /// time. Without this nothing may be there.
   public var keepsExisting = false
+  /// Whether folders are made only, and those that are there stay as they are: they may be somebody
+  /// else's.
+  public var leavesFoldersAlone = false
   /// A file that gets its name only when everything else is on the disk.
   public var last: FilePath?
   public var cancellation: Cancellation?
@@ -71,6 +74,22 @@ public struct UnpackOptions {
     self.expected = expected
     self.leavesOutLink = leavesOutLink
   }
+}
+
+/// Copies a part of a mirror into an empty folder, as `unpack(archive:into:_:)` unpacks an archive. Where
+/// both are on one file system that can do it, the files share their blocks.
+///
+/// - Parameter elsewhere: folders of it that are no part of it.
+/// - Throws: as the other does.
+public func unpack(
+  mirror: OpenFolder, without elsewhere: Set<FilePath> = [], into folder: OpenFolder,
+  _ options: UnpackOptions = UnpackOptions()
+) throws -> UnpackSummary {
+  let unpacker = try Unpacker(archive: mirror.path, into: folder, options)
+  let reader = MirrorReader(
+    mirror, without: elsewhere, workers: options.workers, options.cancellation)
+  try reader.read(into: unpacker)
+  return try unpacker.finish()
 }
 
 /// Unpacks an archive into an empty folder and puts everything on the disk.
@@ -131,6 +150,7 @@ private final class Unpacker: TarSink {
     if options.skipped.contains(where: path.starts(with:)), member.kind == .folder { return nil }
     switch member.kind {
     case .folder:
+      if options.leavesFoldersAlone { return nil }
       try makeFolder(path)
       folders.append((path, member))
       summary.folders += 1
@@ -330,6 +350,7 @@ private final class UnpackedFile: ContentSink {
   private let place: (folder: OpenFolder, name: FilePath)?
   private let work: UnpackWork
   private let file = Mutex<OpenFile?>(nil)
+  private let isShared = Mutex(false)
 
   init(
     _ path: FilePath, _ member: TarMember, _ place: (folder: OpenFolder, name: FilePath)?,
@@ -341,8 +362,15 @@ private final class UnpackedFile: ContentSink {
     self.work = work
   }
 
+  func share(_ source: OpenFile) throws {
+    guard let file = try open() else { return }
+    let isShared = try file.clone(source)
+    self.isShared.withLock { $0 = isShared }
+  }
+
   func put(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws {
     guard let file = try open() else { return }
+    if isShared.withLock({ $0 }) { return work.progress(UInt64(bytes.count)) }
     try file.writeAll(bytes, at: offset)
     if bytes.count >= UnpackedFile.largePiece { file.startWriting(offset, bytes.count) }
     work.progress(UInt64(bytes.count))

@@ -72,6 +72,71 @@ public func verify(
   return findings
 }
 
+/// Reads all of a part of a mirror and compares it with what it has to be, past every bad file.
+///
+/// - Parameters:
+///   - elsewhere: folders of it that are no part of it.
+///   - part: what the backup's record says of folders and links.
+/// - Throws: only for a cancellation or a folder that cannot be read.
+public func verify(
+  mirror: OpenFolder, without elsewhere: Set<FilePath> = [], against expected: ExpectedFiles,
+  _ part: BackupRecord.Mirror.Part, workers: Int = 2, cancellation: Cancellation? = nil,
+  progress: @escaping @Sendable (UInt64) -> Void = { _ in },
+  witness: @escaping (FilePath, UInt64) -> (any ContentWitness)? = { _, _ in nil }
+) throws -> VerifyFindings {
+  let verifier = MirrorVerifier(
+    Verifier(archive: mirror.path, expected, witness, progress), part)
+  let reader = MirrorReader(mirror, without: elsewhere, workers: workers, cancellation)
+  try reader.read(into: verifier)
+  return try verifier.finish()
+}
+
+/// Looks at folders and links too, which no manifest lists.
+private final class MirrorVerifier: TarSink {
+  private let files: Verifier
+  private var folders: Set<FilePath>
+  private var links: [FilePath: FilePath]
+  private var findings = VerifyFindings()
+
+  init(_ files: Verifier, _ part: BackupRecord.Mirror.Part) {
+    self.files = files
+    folders = Set(part.folders.map(\.path))
+    links = Dictionary(
+      part.links.map { ($0.path.path, $0.target.path) }, uniquingKeysWith: { $1 })
+  }
+
+  func begin(_ member: TarMember) throws -> ArchivedFile? {
+    switch member.kind {
+    case .folder:
+      if !member.path.isEmpty, folders.remove(member.path) == nil {
+        findings.extra.append(member.path)
+      }
+      return nil
+    case .link(let target):
+      let found = FilePath(bytes: target)
+      switch links.removeValue(forKey: member.path) {
+      case nil: findings.extra.append(member.path)
+      case found: break
+      case let wanted?:
+        findings.bad.append(
+          .init(path: member.path, fault: "it is a link to \(found) instead of \(wanted)"))
+      }
+      return nil
+    default: return try files.begin(member)
+    }
+  }
+
+  func finish() throws -> VerifyFindings {
+    var all = try files.finish()
+    all.bad += findings.bad
+    all.extra += findings.extra
+    all.missing += (Array(folders) + Array(links.keys)).sorted {
+      $0.bytes.lexicographicallyPrecedes($1.bytes)
+    }
+    return all
+  }
+}
+
 /// Whether the reason to stop came from outside; it may have the status of a damaged archive.
 private func isOrder(_ cancellation: Cancellation?) -> Bool { cancellation?.isCancelled ?? false }
 

@@ -11,7 +11,8 @@ struct PlanDocument: Displayable {
   var text: String {
     var text = "backup \(plan.id) of \(plan.layout.dataDirectory.path) to \(plan.repository)\n"
     text += "consistency: \(plan.consistency.rawValue), because \(plan.reason)\n"
-    text += "compression: \(plan.compression), \(plan.workers) threads\n"
+    let kind = plan.format == .tar ? "compression: \(plan.compression)" : "format: mirror"
+    text += "\(kind), \(plan.workers) threads\n"
     var table = TextTable([
       "volume", "file system", "mounted at", "size", "snapshot", "group has free", "size from",
     ])
@@ -76,8 +77,10 @@ struct BackupDocument: Displayable {
     }
     text +=
       "copied \(files) files, \(ByteCount.text(bytesRead)) into \(ByteCount.text(bytesWritten)) "
-    text += "(\(backup.compression)) in \(Figures.duration(copy)), "
+    text +=
+      "(\(backup.mirror == nil ? backup.compression : "mirror")) in \(Figures.duration(copy)), "
     text += "\(ByteCount.text(UInt64(Double(bytesRead) / copy)))/s\n"
+    if let mirror = backup.mirror { text += mirror.sentence + "\n" }
     text += "WAL from \(backup.wal.redo): \(backup.wal.segmentsKept.count) segments kept, "
     text += "\(backup.wal.segmentsLeftOut) left out"
     if let lsn = backup.wal.lsnBeforeFreeze {
@@ -91,6 +94,16 @@ struct BackupDocument: Displayable {
     for line in backup.missing { text += "not in the backup: \(line)\n" }
     for bad in backup.badPages ?? [] { text += "damaged in the cluster: \(bad.text)\n" }
     return text
+  }
+}
+
+extension BackupRecord.Mirror {
+  /// What it shares.
+  var sentence: String {
+    guard let sharedWith else { return "shared nothing: there was no mirror before" }
+    return
+      "shared with \(sharedWith): \(ByteCount.text(sharing.linked)) in files that are the same, "
+      + "\(ByteCount.text(sharing.cloned)) in blocks of others"
   }
 }
 

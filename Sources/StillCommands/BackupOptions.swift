@@ -28,8 +28,19 @@ struct BackupOptions: ParsableArguments {
         + "can be had, else online.", valueName: "mode"))
   var consistency = ConsistencyChoice.auto
 
-  @Option(help: "zstd[:1-19], gzip[:1-12], lz4 or none.")
-  var compress = Compression.standard
+  @Option(
+    help: ArgumentHelp(
+      "What the backup is on the disk: tar (archives), or mirror (the files themselves, in folders "
+        + "that a server starts on a copy of; what has not changed is shared with the mirror before, "
+        + "by hard links, and by the page where the repository is on XFS or btrfs).",
+      valueName: "kind"))
+  var format = BackupFormat.tar
+
+  @Option(
+    help: ArgumentHelp(
+      "zstd[:1-19], gzip[:1-12], lz4 or none (default: \(Compression.standard)). Not for a mirror.",
+      valueName: "compress"))
+  var compress: Compression?
 
   @Option(
     help: ArgumentHelp(
@@ -92,6 +103,10 @@ struct BackupOptions: ParsableArguments {
     guard (stopCommand == nil) == (startCommand == nil) else {
       throw ValidationError("--stop-command and --start-command go together.")
     }
+    guard format == .tar || compress == nil else {
+      throw ValidationError(
+        "--compress goes with --format tar: the files of a mirror are as they are.")
+    }
     guard !noSnapshots || consistency == .online else {
       throw ValidationError("--no-snapshots goes with --consistency online.")
     }
@@ -107,7 +122,8 @@ struct BackupOptions: ParsableArguments {
       workers: jobs.count)
     request.cluster = name
     request.consistency = consistency.mode
-    request.compression = compress
+    request.format = format
+    if let compress { request.compression = compress }
     request.manifestChecksum = manifestChecksums.algorithm
     request.wantsGoodPages = strictPages
     request.snapshotSize = snapshots.snapshotSize
@@ -145,6 +161,8 @@ enum ConsistencyChoice: String, CaseIterable, ExpressibleByArgument {
   /// Nil for the best that can be had.
   var mode: Consistency? { Consistency(rawValue: rawValue) }
 }
+
+extension BackupFormat: ExpressibleByArgument {}
 
 extension Compression: ExpressibleByArgument {
   public init?(argument: String) { self.init(argument) }

@@ -1,3 +1,4 @@
+import StillArchive
 import StillEngine
 import StillModel
 import StillSystem
@@ -10,6 +11,7 @@ struct ListDocument: Displayable {
     var path: String
     var began: CalendarTime?
     var consistency: Consistency?
+    var format: BackupFormat?
     var bytesRead: UInt64?
     var bytesWritten: UInt64?
     var windowMilliseconds: Double?
@@ -30,6 +32,7 @@ struct ListDocument: Displayable {
           let record = try backup.record()
           row.began = record.began
           row.consistency = record.consistency
+          row.format = record.kind
           row.bytesRead = record.bytesRead
           row.bytesWritten = record.bytesWritten
           row.windowMilliseconds = record.freeze?.windowMilliseconds
@@ -44,7 +47,9 @@ struct ListDocument: Displayable {
 
   var text: String {
     guard !backups.isEmpty else { return "" }
-    var table = TextTable(["cluster", "backup", "mode", "data", "stored", "window", "proof"])
+    var table = TextTable([
+      "cluster", "backup", "mode", "format", "data", "stored", "window", "proof",
+    ])
     for row in backups {
       if let damage = row.damage {
         table.add([row.cluster, row.id.description, "damaged: \(damage)"])
@@ -52,7 +57,8 @@ struct ListDocument: Displayable {
       }
       table.add([
         row.cluster, row.id.description, row.consistency?.rawValue ?? "",
-        ByteCount.text(row.bytesRead ?? 0), ByteCount.text(row.bytesWritten ?? 0),
+        row.format?.rawValue ?? "", ByteCount.text(row.bytesRead ?? 0),
+        ByteCount.text(row.bytesWritten ?? 0),
         row.windowMilliseconds.map(Figures.milliseconds) ?? "",
         row.proof.map { ($0.isGood ? "good " : "FAILED ") + $0.at.iso8601 } ?? "",
       ])
@@ -97,11 +103,17 @@ struct ShowDocument: Displayable {
       text += "\(Figures.milliseconds(freeze.skewMilliseconds))\n"
       text += FreezeTable.text(freeze)
     }
+    if let mirror = record.mirror { text += "  mirror        \(mirror.sentence)\n" }
     var table = TextTable(["  archive", "files", "content", "stored"])
     for archive in record.archives {
       table.add([
         "  \(archive.name)", "\(archive.files)", ByteCount.text(archive.bytesRead),
         ByteCount.text(archive.bytesWritten),
+      ])
+    }
+    for part in record.mirror?.parts ?? [] {
+      table.add([
+        "  \(MirrorPart.folder(of: part.name))", "\(part.files)", ByteCount.text(part.bytes), "",
       ])
     }
     text += table.text

@@ -58,14 +58,20 @@ public func backup(
     observer.noticed("removed \(name), which a run that died had left")
   }
 
+  let earlier =
+    request.format == .mirror
+    ? try destination.latestMirror(of: cluster.facts.systemIdentifier) : nil
+
   let (record, release) = try withSource(
     plan, of: cluster, request, with: provider, run
   ) { source in
     let partial = try destination.beginPartial(plan.id)
     TestHooks.reached("partial")
     do {
-      let copied = try run.phase(.copy, plan.compression, failsAs: .copying) {
-        try copy(source, of: cluster, plan, request, into: partial, run)
+      let copied = try run.phase(.copy, plan.copied, failsAs: .copying) {
+        try copy(
+          source, of: cluster, plan, request,
+          into: CopyPlace(folder: partial, earlier: earlier), run)
       }
       try source.letServerRun()
       let record = copied.record(of: plan, cluster, source, began: began, phases: run.phases)
@@ -86,4 +92,9 @@ public func backup(
   }
   return BackupResult(
     record: record, path: destination.path(of: plan.id), phases: run.phases, release: release)
+}
+
+extension BackupPlan {
+  /// What the copy becomes, in a word.
+  fileprivate var copied: String { format == .tar ? compression : format.rawValue }
 }

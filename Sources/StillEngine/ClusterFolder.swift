@@ -35,6 +35,17 @@ public struct ClusterFolder {
     return BackupFolder(id: id, folder: try folder.folder(FilePath(id.description)))
   }
 
+  /// The newest mirror of a cluster; nil where there is none whose record can be read.
+  func latestMirror(of systemIdentifier: UInt64) throws -> BackupFolder? {
+    for id in try backups().reversed() {
+      guard let backup = try? backup(id.description), let record = try? backup.record(),
+        record.kind == .mirror, record.server.systemIdentifier == systemIdentifier
+      else { continue }
+      return backup
+    }
+    return nil
+  }
+
   /// Takes the lock that keeps two runs from writing here.
   func lock(for id: RunID) throws -> FileLock {
     let note = "run \(id), process \(Environment.processID)"

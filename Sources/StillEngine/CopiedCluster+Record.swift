@@ -30,7 +30,8 @@ extension CopiedCluster {
       },
       manifestSHA256: manifestSHA256, configuration: plan.configuration, missing: missing,
       badPages: badPages, phases: phases, fillHistory: source.frozen?.watch.history ?? [],
-      extensions: source.frozen?.watch.extensions ?? [], downtime: source.server?.downtime)
+      extensions: source.frozen?.watch.extensions ?? [], downtime: source.server?.downtime,
+      mirror: mirror)
   }
 
   private func freeze(_ plan: BackupPlan, _ report: FreezeReport) -> BackupRecord.Freeze {

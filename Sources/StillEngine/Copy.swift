@@ -12,6 +12,7 @@ struct CopiedCluster {
   var online: BackupRecord.Online?
   var wal: BackupRecord.WAL
   var archives: [ArchiveSummary]
+  var mirror: BackupRecord.Mirror?
   var manifestSHA256: String
   /// What somebody may miss in the backup, each with the reason.
   var missing: [String]
@@ -20,18 +21,18 @@ struct CopiedCluster {
   var fills: [SnapshotFill]
 }
 
-/// Copies a cluster that stands still into archives: `base`, one for each tablespace, `pg_wal`, and `config`
+/// Copies a cluster that stands still in parts: `base`, one for each tablespace, `pg_wal`, and `config`
 /// for what lies outside the data directory; then the manifest. What it returns is proved: the
 /// files are those of the cluster, the WAL reaches from the redo point to what was committed before
 /// they stood still, and every snapshot was valid after the last byte.
 func copy(
   _ source: ClusterSource, of cluster: LiveCluster, _ plan: BackupPlan, _ request: BackupRequest,
-  into partial: OpenFolder, _ run: Run
+  into place: CopyPlace, _ run: Run
 ) throws -> CopiedCluster {
   if let online = source.online {
-    return try online.copy(source, of: cluster, plan, request, into: partial, run)
+    return try online.copy(source, of: cluster, plan, request, into: place, run)
   }
-  let archives = try ArchiveSet(folder: partial, of: cluster, request, run)
+  let parts = try PartSet(in: place, of: cluster, request, run)
   let data = try DataDirectory.inspect(source.folder(plan.layout.dataDirectory))
   try requireSameCluster(data, cluster)
   try requireSameTablespaces(data, plan.layout)
@@ -51,24 +52,25 @@ func copy(
     beside: UInt64(wal.segments.count) * UInt64(cluster.facts.walSegmentSize), run.observer)
   defer { estimate.end() }
 
-  for (name, tree) in trees { try archives.write(name) { try $0.add(tree) } }
+  for (name, tree) in trees { try parts.write(name) { try $0.add(tree) } }
   // Of a stopped server every wrong checksum counts, whatever the page says of itself.
   var end = LSN(0)
-  try archives.write("pg_wal", isListed: false) { archive in
+  try parts.write("pg_wal", isListed: false) { part in
     let log = WALContent(
       segments: wal.segments, histories: wal.histories, start: wal.redo, data.control)
-    let walk = try archive.add(log, in: walFolder) { try $1(walFolder.file($0.path)) }
+    let walk = try part.add(log, in: walFolder) { try $1(walFolder.file($0.path)) }
     try requireNoNewTablespace(walk, "just before the freeze")
     if source.server == nil { end = walk.end }
   }
-  let badPages = try archives.judgePages(before: end)
-  var missing = archives.missing
+  let badPages = try parts.judgePages(before: end)
+  var missing = parts.missing
   if !plan.configuration.isEmpty {
-    try archives.write("config", isListed: false) { archive in
-      missing += try addConfiguration(plan.configuration, to: archive)
+    try parts.write("config", isListed: false) { part in
+      missing += try addConfiguration(plan.configuration, to: part)
     }
   }
-  let manifestSHA256 = try archives.endManifest(
+  let mirror = try parts.endMirror()
+  let manifestSHA256 = try parts.endManifest(
     wal.manifestRanges(
       flushed: source.flushed, minimumRecoveryPoint: data.control.minimumRecoveryPoint
     ).map { WALRange(timeline: $0.timeline, start: $0.start, end: $0.end) })
@@ -80,7 +82,7 @@ func copy(
   return CopiedCluster(
     timeline: data.control.timeline,
     wal: .init(wal, checkpoint: data.control.checkpoint, before: source.frozen?.lsnBefore),
-    archives: archives.summaries, manifestSHA256: manifestSHA256, missing: missing,
+    archives: parts.archives, mirror: mirror, manifestSHA256: manifestSHA256, missing: missing,
     badPages: cluster.facts.hasDataChecksums ? badPages : nil, fills: fills)
 }
 
@@ -160,14 +162,14 @@ private func dataTree(
 /// Files of configuration are copied as they are now: they are not on the frozen volumes, or need
 /// not be. Their names in the archive are their paths without the leading slash; the server says
 /// what it includes as somebody wrote it, with `..` and twice the same.
-func addConfiguration(_ files: [String], to archive: ArchiveWriter) throws -> [String] {
+func addConfiguration(_ files: [String], to part: any PartWriter) throws -> [String] {
   var missing: [String] = []
   var known: Set<FilePath> = []
   for file in files {
     let name = FilePath(root: nil, FilePath(file).lexicallyNormalized().components)
     guard known.insert(name).inserted else { continue }
     do {
-      try archive.addWhole(try OpenFile.open(FilePath(file).resolved()), as: name)
+      try part.addWhole(try OpenFile.open(FilePath(file).resolved()), as: name)
     } catch let failure as StillError where failure.message.hasPrefix("cannot") {
       missing.append("configuration file \(file): \(failure.message)")
     }

@@ -17,7 +17,12 @@ extension BackupPlan {
   func requireRoom(_ request: BackupRequest) throws {
     guard let bytes = stopping?.bytesWhileDown else { return }
     let earlier = try? Repository.open(request.repository).cluster(cluster)
-    let known = request.compression == .none ? 1 : earlier?.share(compressedWith: compression)
+    let known: Double? =
+      switch request.format {
+      case .mirror: earlier?.shareOfLatestMirror() ?? 1.0
+      case .tar:
+        request.compression == .none ? 1 : earlier?.share(compressedWith: compression)
+      }
     let needed = UInt64(Double(bytes) * (known.map { $0 * Self.margin } ?? Self.usualShare))
     let folder =
       try (try? OpenFolder.open(request.repository))
@@ -37,10 +42,23 @@ extension ClusterFolder {
   /// What compression left of the latest backup that was made with the same, 0…1.
   fileprivate func share(compressedWith compression: String) -> Double? {
     for id in ((try? backups()) ?? []).reversed() {
-      guard let record = try? backup(id.description).record(), record.compression == compression,
-        record.bytesRead > 0
+      guard let record = try? backup(id.description).record(), record.kind == .tar,
+        record.compression == compression, record.bytesRead > 0
       else { continue }
       return Double(record.bytesWritten) / Double(record.bytesRead)
+    }
+    return nil
+  }
+}
+
+extension ClusterFolder {
+  /// What the latest mirror had to write of its content, 0…1, where it had another to share with.
+  fileprivate func shareOfLatestMirror() -> Double? {
+    for id in ((try? backups()) ?? []).reversed() {
+      guard let record = try? backup(id.description).record(), let mirror = record.mirror,
+        record.bytesRead > 0
+      else { continue }
+      return mirror.sharedWith.map { _ in Double(record.bytesWritten) / Double(record.bytesRead) }
     }
     return nil
   }

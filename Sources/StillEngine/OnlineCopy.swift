@@ -12,9 +12,9 @@ extension OnlineBackup {
   /// (the manual, "Making a Base Backup Using the Low Level API").
   func copy(
     _ source: ClusterSource, of cluster: LiveCluster, _ plan: BackupPlan, _ request: BackupRequest,
-    into partial: OpenFolder, _ run: Run
+    into place: CopyPlace, _ run: Run
   ) throws -> CopiedCluster {
-    let archives = try ArchiveSet(folder: partial, of: cluster, request, run)
+    let parts = try PartSet(in: place, of: cluster, request, run)
     let live = cluster.directory.folder
     let data = try DataDirectory.inspect(source.folder(plan.layout.dataDirectory))
     try requireSameCluster(data, cluster)
@@ -27,15 +27,16 @@ extension OnlineBackup {
 
     var ending: BackupMode.Ending?
     for (name, tree) in trees {
-      try archives.write(name) { archive in
-        try archive.add(tree)
+      try parts.write(name) { part in
+        try part.add(tree)
         guard tree.isDataDirectory else { return }
         // The log of the backup ends where its mode does: nothing may be read of the live files after that.
-        try archive.waitUntilRead()
+        try part.waitUntilRead()
         TestHooks.reached("copied")
         let ended = try end()
         ending = ended
-        try add(ended, to: archive, like: try live.metadata())
+        try add(
+          ended, withMap: parts.hasTablespaceMap, to: part, like: try live.metadata())
       }
     }
     guard let ending else { throw StillError(.failed, "there is no data directory to copy") }
@@ -46,10 +47,10 @@ extension OnlineBackup {
     let control = try DataDirectory.readControlFile(live)
     let walFolder = try OpenFolder.open(FilePath(plan.layout.wal.path))
     let wal = try BackupWAL.examine(walFolder, label, stop: ending.stop, control)
-    try archives.write("pg_wal", isListed: false) { archive in
+    try parts.write("pg_wal", isListed: false) { part in
       let log = WALContent(
         segments: wal.segments, histories: wal.histories, start: wal.start, control)
-      let walk = try archive.add(log, in: walFolder) { segment, add in
+      let walk = try part.add(log, in: walFolder) { segment, add in
         try add(wal.open(segment))
         try wal.requireThere(segment)
       }
@@ -62,14 +63,15 @@ extension OnlineBackup {
     }
     try endReservation(cluster, run.observer)
 
-    let badPages = try archives.judgePages(before: ending.stop)
-    var missing = archives.missing
+    let badPages = try parts.judgePages(before: ending.stop)
+    var missing = parts.missing
     if !plan.configuration.isEmpty {
-      try archives.write("config", isListed: false) {
+      try parts.write("config", isListed: false) {
         missing += try addConfiguration(plan.configuration, to: $0)
       }
     }
-    let manifestSHA256 = try archives.endManifest(
+    let mirror = try parts.endMirror()
+    let manifestSHA256 = try parts.endManifest(
       wal.ranges.map { WALRange(timeline: $0.timeline, start: $0.start, end: $0.end) })
     let fills = try source.frozen?.watch.look().map(\.fill) ?? []
     try run.cancellation.checkpoint()
@@ -79,7 +81,7 @@ extension OnlineBackup {
       wal: .init(
         lsnBeforeFreeze: source.frozen?.lsnBefore, redo: label.start, checkpoint: label.checkpoint,
         segmentsKept: wal.segments.map(\.description), segmentsLeftOut: 0),
-      archives: archives.summaries, manifestSHA256: manifestSHA256, missing: missing,
+      archives: parts.archives, mirror: mirror, manifestSHA256: manifestSHA256, missing: missing,
       badPages: cluster.facts.hasDataChecksums ? badPages : nil, fills: fills)
   }
 
@@ -110,15 +112,15 @@ extension OnlineBackup {
     return trees.filter { !$0.1.isDataDirectory } + trees.filter { $0.1.isDataDirectory }
   }
 
-  /// The label and the map, byte for byte; the manifest lists them like every other file.
+  /// The label and the map, if it is wanted, byte for byte; the manifest lists them like every other file.
   private func add(
-    _ ending: BackupMode.Ending, to archive: ArchiveWriter, like metadata: FileMetadata
+    _ ending: BackupMode.Ending, withMap: Bool, to part: any PartWriter, like metadata: FileMetadata
   ) throws {
     let now = Clock.now().secondsSince1970
-    try archive.add(
+    try part.add(
       ending.label, as: "backup_label", like: metadata, modified: now, inManifest: "backup_label")
-    guard !ending.tablespaceMap.isEmpty else { return }
-    try archive.add(
+    guard withMap, !ending.tablespaceMap.isEmpty else { return }
+    try part.add(
       ending.tablespaceMap, as: "tablespace_map", like: metadata, modified: now,
       inManifest: "tablespace_map")
   }

@@ -14,6 +14,8 @@ public struct BackupRequest: Sendable {
   public var cluster: String?
   /// Nil for the best mode that can be had.
   public var consistency: Consistency?
+  public var format = BackupFormat.tar
+  /// Of archives.
   public var compression = Compression.standard
   public var snapshotSize = SnapshotSize.automatic
   public var extending = ExtensionPolicy()
@@ -85,7 +87,9 @@ extension BackupPlan {
       id: RunID(at: Clock.now()), cluster: name,
       repository: request.repository.appending(name).string, consistency: choice.consistency,
       reason: choice.reason, advice: freezable.obstacles.map(\.advice),
-      compression: request.compression.description, workers: request.workers,
+      format: request.format,
+      compression: (request.format == .tar ? request.compression : .none).description,
+      workers: request.workers,
       layout: cluster.layout, volumes: choice.volumes, stopping: stopping,
       configuration: cluster.outsideConfiguration())
     // The room that an earlier run has wasted is given back before this one writes.

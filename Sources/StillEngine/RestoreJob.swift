@@ -68,7 +68,7 @@ final class RestoreJob {
       wal = try target.folder("pg_wal")
     }
     try unpack("pg_wal", into: wal, UnpackOptions())
-    if let path = plan.configurationFolder, archiveName("config") != nil {
+    if let path = plan.configurationFolder, hasConfiguration {
       try unpack("config", into: makeFolder(FilePath(path)), UnpackOptions())
     }
     var options = UnpackOptions(
@@ -108,11 +108,12 @@ final class RestoreJob {
         + "owners, modes and times may not be what they were"
     }
     if !record.configuration.isEmpty, plan.configurationFolder == nil,
-      let name = archiveName("config")
+      let name = record.kind == .mirror ? "config" : archiveName("config")
     {
       notes.append(
         "configuration lay outside the data directory and is in \(backup.path.appending(name)); "
-          + "unpack it with tar, or restore with --config-dir")
+          + (record.kind == .mirror ? "copy it from there" : "unpack it with tar")
+          + ", or restore with --config-dir")
     }
     if record.server.isStandby {
       notes.append("the backup is of a standby: remove standby.signal to start it as a primary")
@@ -124,20 +125,15 @@ final class RestoreJob {
   }
 
   private func unpack(_ name: String, into folder: OpenFolder, _ options: UnpackOptions) throws {
-    let archive = try archive(name)
     var options = options
     let observer = run.observer
     options.cancellation = run.cancellation
     options.workers = plan.workers
     options.keepsExisting = plan.isDelta && name != "pg_wal" && name != "config"
     options.progress = { observer.advanced(bytes: $0) }
-    let checksum = try archive.requireChecksum(backup)
-    options.archiveChecksum = checksum
-    // CRC-32C stands where the manifest says what the content has to be. It may be the only copy:
-    // nothing is gained by refusing it for a byte of padding.
-    options.refusesChangedArchive = checksum.algorithm != .crc32c
-    let summary = try StillArchive.unpack(
-      archive: backup.folder.file(FilePath(archive.name)), into: folder, options)
+    let summary =
+      record.kind == .mirror
+      ? try copyTree(name, into: folder, options) : try unpackArchive(name, into: folder, options)
     files += summary.files
     bytes += summary.bytes
     keptFiles += summary.keptFiles
@@ -145,7 +141,6 @@ final class RestoreJob {
     ownersNotKept += summary.ownersNotKept
     attributesNotKept += summary.attributesNotKept
     moreAttributesNotKept += summary.moreAttributesNotKept
-    if summary.isArchiveChanged { changedArchives.append(archive.name) }
     let prefix = name == "base" ? FilePath("") : FilePath("pg_tblspc/\(name)")
     linksNotMade += summary.linksNotMade.map { link in
       var link = link
@@ -154,11 +149,42 @@ final class RestoreJob {
     }
   }
 
+  private func copyTree(
+    _ name: String, into folder: OpenFolder, _ options: UnpackOptions
+  ) throws -> UnpackSummary {
+    var options = options
+    // Those above files of configuration are of the mirror's making.
+    options.leavesFoldersAlone = name == "config"
+    if options.expected == nil { options.expected = try record.unlistedFiles(ofPart: name) }
+    return try StillArchive.unpack(
+      mirror: backup.folder.folder(MirrorPart.folder(of: name)),
+      without: MirrorPart.elsewhere(of: name), into: folder, options)
+  }
+
+  private func unpackArchive(
+    _ name: String, into folder: OpenFolder, _ options: UnpackOptions
+  ) throws -> UnpackSummary {
+    let archive = try archive(name)
+    var options = options
+    let checksum = try archive.requireChecksum(backup)
+    options.archiveChecksum = checksum
+    // CRC-32C stands where the manifest says what the content has to be. It may be the only copy:
+    // nothing is gained by refusing it for a byte of padding.
+    options.refusesChangedArchive = checksum.algorithm != .crc32c
+    let summary = try StillArchive.unpack(
+      archive: backup.folder.file(FilePath(archive.name)), into: folder, options)
+    if summary.isArchiveChanged { changedArchives.append(archive.name) }
+    return summary
+  }
+
   /// Without their endings.
   private var archiveNames: [String] {
-    let hasConfiguration = plan.configurationFolder != nil && archiveName("config") != nil
     return plan.tablespaces.map { "\($0.oid)" } + ["pg_wal"]
-      + (hasConfiguration ? ["config"] : []) + ["base"]
+      + (plan.configurationFolder != nil && hasConfiguration ? ["config"] : []) + ["base"]
+  }
+
+  private var hasConfiguration: Bool {
+    archiveName("config") != nil || record.mirror?.parts.contains { $0.name == "config" } ?? false
   }
 
   private func archive(_ name: String) throws -> BackupRecord.Archive {

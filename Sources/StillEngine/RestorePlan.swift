@@ -62,6 +62,12 @@ public struct RestorePlan: Hashable, Sendable, Codable {
     throws -> RestorePlan
   {
     try requireMapped(request.tablespaceMapping, record)
+    if request.forcesDelta, record.kind == .mirror {
+      throw StillError(
+        .precondition, "backup \(record.id) is a mirror, which is restored to an empty place only",
+        hint: "Restore it without --force-delta, or use another backup; or, with no server on "
+          + "either, rsync its tree over the old one.")
+    }
     let existing =
       request.forcesDelta ? try ExistingCluster.find(request.target, of: record) : nil
     var plan = RestorePlan(
@@ -139,7 +145,7 @@ public struct RestorePlan: Hashable, Sendable, Codable {
   ) throws {
     var needed: [DeviceNumber: (bytes: UInt64, path: FilePath, free: UInt64)] = [:]
     func add(_ archive: String, _ path: FilePath) throws {
-      let bytes = record.archives.first { $0.name.hasPrefix(archive + ".tar") }?.bytesRead ?? 0
+      let bytes = record.bytes(ofPart: archive)
       let there = existing[archive] ?? 0
       let folder = try OpenFolder.open(path.deepestThere())
       let device = try folder.metadata().device

@@ -37,6 +37,9 @@ public func verify(
     for archive in record.archives {
       try findings.read(archive, of: backup, record, manifest, observer)
     }
+    for part in record.mirror?.parts ?? [] {
+      try findings.read(part, of: backup, record, manifest, observer)
+    }
     try findings.compareWithFolder(backup, record)
   }
   return VerifyResult(
@@ -97,11 +100,44 @@ private final class BackupFindings {
       problems.append(
         "\(archive.name) holds \(findings.goodFiles) files instead of \(archive.files)")
     }
+    try judge(wal, in: archive.name, record, manifest)
+  }
+
+  func read(
+    _ part: BackupRecord.Mirror.Part, of backup: BackupFolder, _ record: BackupRecord,
+    _ manifest: ManifestReader?, _ observer: any Observer
+  ) throws {
+    let folder = MirrorPart.folder(of: part.name)
+    let wal = part.name == "pg_wal" ? ArchivedWAL(record) : nil
+    guard
+      let findings = try collect({
+        // What the manifest lists cannot be judged without it; that it is bad, is said already.
+        let expected =
+          try record.unlistedFiles(ofPart: part.name)
+          ?? manifest.map { ExpectedFiles($0, in: record.archive(ofPart: part.name)) }
+        return try expected.map {
+          try StillArchive.verify(
+            mirror: try backup.folder.folder(folder),
+            without: MirrorPart.elsewhere(of: part.name), against: $0, part, workers: workers,
+            cancellation: cancellation, progress: { observer.advanced(bytes: $0) },
+            witness: { wal?.file($0, size: $1) })
+        }
+      }), let findings
+    else { return }
+    files += findings.goodFiles
+    bytes += findings.bytes
+    problems += findings.problems(in: folder.string)
+    if let wal { try judge(wal, in: folder.string, record, manifest) }
+  }
+
+  private func judge(
+    _ wal: ArchivedWAL, in place: String, _ record: BackupRecord, _ manifest: ManifestReader?
+  ) throws {
     guard let manifest else { return }
     let ranges = manifest.walRanges.map {
       FrozenWAL.Range(timeline: $0.timeline, start: $0.start, end: $0.end)
     }
-    problems += wal.problems(needed: ranges).map { "\(archive.name): \($0)" }
+    problems += wal.problems(needed: ranges).map { "\(place): \($0)" }
     let begin = record.online?.start ?? record.wal.redo
     if let first = ranges.map(\.start).min(), first != begin {
       problems.append(
@@ -113,18 +149,24 @@ private final class BackupFindings {
     in archive: BackupRecord.Archive, _ record: BackupRecord, _ manifest: ManifestReader?
   ) -> ExpectedFiles? {
     guard let manifest, let stem = archive.name.split(separator: ".").first else { return nil }
-    if stem == "base" {
-      return ExpectedFiles(manifest, in: .base(tablespaces: record.tablespaces.map(\.oid)))
-    }
-    return UInt32(stem).map { ExpectedFiles(manifest, in: .tablespace($0)) }
+    guard stem == "base" || UInt32(stem) != nil else { return nil }
+    return ExpectedFiles(manifest, in: record.archive(ofPart: String(stem)))
   }
 
   /// Nothing else may lie in a backup's folder: it would be restored by nobody.
   func compareWithFolder(_ backup: BackupFolder, _ record: BackupRecord) throws {
+    let folders = record.mirror?.parts.map { MirrorPart.folder(of: $0.name) } ?? []
     let known = Set(
-      record.archives.map(\.name) + ["backup.json", "backup_manifest", RecordFile.newName.string])
+      record.archives.map(\.name) + folders.compactMap { $0.components.first?.string }
+        + ["backup.json", "backup_manifest", RecordFile.newName.string])
     for name in try backup.folder.names() where !known.contains(name.string) {
       problems.append("\(name) does not belong to this backup")
+    }
+    guard folders.contains(where: { $0.starts(with: MirrorPart.tablespaces) }) else { return }
+    let names = try collect { try backup.folder.folder(MirrorPart.tablespaces).names() } ?? []
+    for path in names.map({ MirrorPart.tablespaces.appending($0.components) })
+    where !folders.contains(path) {
+      problems.append("\(path) does not belong to this backup")
     }
   }
 }
@@ -137,6 +179,31 @@ extension ArchivedWAL {
     self.init(
       segmentSize: UInt32(clamping: record.server.walSegmentSize),
       systemIdentifier: record.server.systemIdentifier)
+  }
+}
+
+extension BackupRecord {
+  /// Which files of the manifest belong to a part of a backup.
+  fileprivate func archive(ofPart name: String) -> ExpectedFiles.Archive {
+    UInt32(name).map { .tablespace($0) } ?? .base(tablespaces: tablespaces.map(\.oid))
+  }
+
+  /// The files of a mirror's part of which the manifest says nothing; nil for every other part.
+  func unlistedFiles(ofPart name: String) throws -> ExpectedFiles? {
+    guard name == "pg_wal" || name == "config",
+      let part = mirror?.parts.first(where: { $0.name == name })
+    else { return nil }
+    let files = try part.unlisted.map { file in
+      guard let checksum = Checksum(labelled: file.checksum), checksum.algorithm != .none else {
+        throw StillError(
+          .copying, "backup.json has no checksum of \(file.path.path)",
+          hint: "It may come from a newer pgstill.")
+      }
+      return ManifestFile(
+        path: file.path.path, size: file.size, modified: began, checksum: checksum)
+    }
+    let list = BackupManifest(systemIdentifier: nil, files: files, walRanges: [])
+    return ExpectedFiles(list, in: .base(tablespaces: []))
   }
 }
 

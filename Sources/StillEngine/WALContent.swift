@@ -21,7 +21,7 @@ struct WALContent {
   }
 }
 
-extension ArchiveWriter {
+extension PartWriter {
   /// Adds a `pg_wal`, and follows the records in it.
   ///
   /// Whole segments and histories are marked as archived, whatever the server had come to with

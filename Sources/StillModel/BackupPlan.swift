@@ -71,6 +71,7 @@ public struct BackupPlan: Hashable, Sendable, Codable {
   public var reason: String
   /// What stands in the way of a better mode, each with its way out.
   public var advice: [String]
+  public var format: BackupFormat
   public var compression: String
   public var workers: Int
   public var layout: ClusterLayout
@@ -83,7 +84,8 @@ public struct BackupPlan: Hashable, Sendable, Codable {
 
   public init(
     id: RunID, cluster: String, repository: String, consistency: Consistency, reason: String,
-    advice: [String], compression: String, workers: Int, layout: ClusterLayout, volumes: [Volume],
+    advice: [String], format: BackupFormat = .tar, compression: String, workers: Int,
+    layout: ClusterLayout, volumes: [Volume],
     stopping: Stopping? = nil, configuration: [String]
   ) {
     self.id = id
@@ -92,6 +94,7 @@ public struct BackupPlan: Hashable, Sendable, Codable {
     self.consistency = consistency
     self.reason = reason
     self.advice = advice
+    self.format = format
     self.compression = compression
     self.workers = workers
     self.layout = layout

@@ -15,6 +15,18 @@ extension BackupRecord {
         archives.map { UInt64(bitPattern: Int64($0.members)) },
       ].allSatisfy(BackupRecord.canBe)
     else { return "archives of more than there can be" }
+    if let mirror {
+      let sharing = mirror.sharing
+      guard
+        [
+          mirror.parts.map(\.bytes), [sharing.linked, sharing.cloned, sharing.written],
+          mirror.parts.map { UInt64(bitPattern: Int64($0.files)) },
+        ].allSatisfy(BackupRecord.canBe)
+      else { return "files of more than there can be" }
+      guard archives.isEmpty, Set(mirror.parts.map(\.name)).count == mirror.parts.count else {
+        return "a mirror that is something else too"
+      }
+    }
     guard snapshotSizes.allSatisfy({ BackupRecord.canBe([$0]) }) else {
       return "snapshots of more than there can be"
     }

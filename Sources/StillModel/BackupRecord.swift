@@ -1,8 +1,9 @@
 /// `backup.json`: what was backed up, when, how and from where. Everything that a restore or a later
 /// question needs beside the archives themselves.
 public struct BackupRecord: Hashable, Sendable, Codable {
-  /// Of this file's form; a reader refuses a higher one.
-  public static let currentFormat = 1
+  /// Of this file's form; a reader refuses a higher one. Only a mirror needs 2: whoever knows nothing of
+  /// mirrors would take one for a backup of no archives.
+  public static let currentFormat = 2
 
   public struct Server: Hashable, Sendable, Codable {
     /// As `server_version_num`: 150018 is 15.18.
@@ -211,7 +212,7 @@ public struct BackupRecord: Hashable, Sendable, Codable {
     }
   }
 
-  public var format = BackupRecord.currentFormat
+  public var format: Int
   public var id: RunID
   public var cluster: String
   public var pgstillVersion: String
@@ -229,7 +230,10 @@ public struct BackupRecord: Hashable, Sendable, Codable {
   public var online: Online?
   public var wal: WAL
   public var compression: String
+  /// None in a mirror.
   public var archives: [Archive]
+  /// Nil where the backup consists of archives.
+  public var mirror: Mirror?
   public var manifestSHA256: String
   public var configuration: [String]
   /// What is not in the backup though somebody may miss it, each with the reason.
@@ -251,8 +255,9 @@ public struct BackupRecord: Hashable, Sendable, Codable {
     walLink: String?, freeze: Freeze?, online: Online?, wal: WAL, compression: String,
     archives: [Archive], manifestSHA256: String, configuration: [String], missing: [String],
     badPages: [BadPages]?, phases: [Phase], fillHistory: [FillSample], extensions: [Extension],
-    downtime: Downtime? = nil
+    downtime: Downtime? = nil, mirror: Mirror? = nil
   ) {
+    format = mirror == nil ? 1 : BackupRecord.currentFormat
     self.id = id
     self.cluster = cluster
     self.pgstillVersion = pgstillVersion
@@ -268,6 +273,7 @@ public struct BackupRecord: Hashable, Sendable, Codable {
     self.wal = wal
     self.compression = compression
     self.archives = archives
+    self.mirror = mirror
     self.manifestSHA256 = manifestSHA256
     self.configuration = configuration
     self.missing = missing
@@ -278,9 +284,15 @@ public struct BackupRecord: Hashable, Sendable, Codable {
     self.downtime = downtime
   }
 
-  public var files: Int { archives.reduce(0) { $0 + $1.files } }
-  public var bytesRead: UInt64 { archives.reduce(0) { $0 + $1.bytesRead } }
-  public var bytesWritten: UInt64 { archives.reduce(0) { $0 + $1.bytesWritten } }
+  public var files: Int {
+    archives.reduce(0) { $0 + $1.files } + (mirror?.parts.reduce(0) { $0 + $1.files } ?? 0)
+  }
+  public var bytesRead: UInt64 {
+    archives.reduce(0) { $0 + $1.bytesRead } + (mirror?.parts.reduce(0) { $0 + $1.bytes } ?? 0)
+  }
+  public var bytesWritten: UInt64 {
+    archives.reduce(0) { $0 + $1.bytesWritten } + (mirror?.sharing.written ?? 0)
+  }
 
   /// Seconds of the phase with this name; 0 if there was none.
   public func seconds(of phase: String) -> Double {

@@ -182,6 +182,8 @@ public final class OpenFolder: @unchecked Sendable {
   /// Removes a folder with everything in it; links are removed, never followed.
   public func removeTree(_ name: FilePath) throws {
     let inner = try folder(name)
+    // A copy has the modes of what it is a copy of.
+    if try inner.metadata().mode & 0o300 != 0o300 { try? inner.setPermissions(0o700) }
     for child in try inner.names() {
       if try inner.metadata(of: child).kind == .folder {
         try inner.removeTree(child)

@@ -10,7 +10,10 @@ final class HeldProgram {
   private let output: OpenFile
 
   /// Starts it; returns when it is at a step, and stands still.
-  init(_ words: [String], at step: String, in place: TestFolder) throws {
+  init(
+    _ words: [String], at step: String, in place: TestFolder,
+    environment: [String: String] = [:]
+  ) throws {
     let marks = place.path.appending("marks-\(UInt32.random(in: 0...UInt32.max))")
     try Tool.demand("install", "-m", "666", "/dev/null", marks.string)
     output = try .inMemory()
@@ -20,7 +23,7 @@ final class HeldProgram {
       environment: [
         "PATH": "/usr/bin:/bin", "PGSTILL_TEST_PAUSE_AT": step, "PGSTILL_TEST_PAUSE_MS": "5000",
         "PGSTILL_TEST_MARKS": marks.string,
-      ], input: .open("/dev/null"), output: output)
+      ].merging(environment) { $1 }, input: .open("/dev/null"), output: output)
     while try !String(contentsOfFile: marks.string, encoding: .utf8).contains(" \(step)\n") {
       if let status = child.statusIfEnded() {
         throw Trouble("it ended with \(status): \(try talk())")

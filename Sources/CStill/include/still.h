@@ -76,6 +76,9 @@ void still_log(int is_error, const char *text);
 /// pipe2(2), both ends close-on-exec.
 int still_pipe(int ends[2]);
 
+/// Lets a new file share all of another one's blocks (ioctl_ficlone(2)). 0, or -1 with errno.
+int still_clone(int to, int from);
+
 /// syncfs(2).
 int still_syncfs(int descriptor);
 

@@ -11,6 +11,14 @@ protocol ContentSink: AnyObject, Sendable {
   ///
   /// - Parameter fault: what is wrong with the content; nil where all is well.
   func end(_ fault: String?) throws
+
+  /// Tells of a file that has just this content, before the first piece: who can share its blocks may do
+  /// so, and pass over the pieces.
+  func share(_ source: OpenFile) throws
+}
+
+extension ContentSink {
+  func share(_ source: OpenFile) throws {}
 }
 
 /// The content of a file on its way out of an archive: workers take its pieces to where they go, and
@@ -54,6 +62,32 @@ final class ArchivedFile: PassingFile, @unchecked Sendable {
   }
 
   func abandon() { pieces.abandon() }
+
+  /// Takes all of an open file that is no archive's: used by one thread, instead of the pieces.
+  func take(_ source: OpenFile, _ tools: WorkCrew.Tools) throws {
+    try sink.share(source)
+    var running = try expected.map { try OrderedChecksum($0.checksum.algorithm) }
+    if size == 0 { try sink.put(UnsafeRawBufferPointer(start: nil, count: 0), at: 0) }
+    for part in sparse?.data ?? [0..<size] {
+      var offset = part.lowerBound
+      while offset < part.upperBound {
+        try tools.checkpoint()
+        let count = Int(min(part.upperBound - offset, UInt64(tools.room.count)))
+        let room = UnsafeMutableRawBufferPointer(rebasing: tools.room[..<count])
+        // What cannot be read is the fault of this file alone.
+        let got: Int
+        do { got = try source.readFully(into: room, at: offset) } catch let error as StillError {
+          return try sink.end(error.message)
+        }
+        let bytes = UnsafeRawBufferPointer(rebasing: room[..<got])
+        try sink.put(bytes, at: offset)
+        try running?.take(bytes, at: offset, tools.checksums)
+        guard got == count else { return try sink.end("it was cut short while it was read") }
+        offset += UInt64(count)
+      }
+    }
+    try sink.end(fault(running?.finish(size: size, tools.checksums)))
+  }
 
   /// Called instead of handing in the last pieces, where some could not be read.
   func lose(_ fault: String) throws { try sink.end(fault) }

@@ -1,0 +1,61 @@
+import StillModel
+import StillSystem
+import SystemPackage
+
+/// Reads a part of a mirror, in the order of names, as a `TarReader` reads an archive.
+///
+/// A file with other names is a file as any other: those are other backups' that share it.
+struct MirrorReader {
+  private let folder: OpenFolder
+  private let elsewhere: Set<FilePath>
+  private let workers: Int
+  private let cancellation: Cancellation?
+
+  init(
+    _ folder: OpenFolder, without elsewhere: Set<FilePath>, workers: Int,
+    _ cancellation: Cancellation?
+  ) {
+    self.folder = folder
+    self.elsewhere = elsewhere
+    self.workers = workers
+    self.cancellation = cancellation
+  }
+
+  /// - Throws: the first error of `sink`, and what cannot be opened or listed.
+  func read(into sink: any TarSink) throws {
+    let crew = try WorkCrew(workers: workers, cancellation: cancellation)
+    var tree = SourceTree(.other(prefix: FilePath("")), root: folder)
+    tree.elsewhere = elsewhere
+    let remarks = try TreeWalk.run(tree, cancellation: cancellation) { entry in
+      try MirrorReader.take(entry, into: sink, crew)
+    }
+    for path in remarks.specialFiles {
+      _ = try sink.begin(TarMember(path: path, kind: .other(0), mode: 0))
+    }
+    try crew.drain()
+  }
+
+  private static func take(
+    _ entry: TreeEntry, into sink: any TarSink, _ crew: WorkCrew
+  ) throws {
+    switch entry.kind {
+    case .folder(let folder):
+      var member = TarMember(path: entry.path, kind: .folder, entry.metadata)
+      if let folder { try member.takeAttributes(of: folder) }
+      _ = try sink.begin(member)
+    case .link(let target):
+      _ = try sink.begin(TarMember(path: entry.path, kind: .link(target: target), entry.metadata))
+    case .file:
+      guard let source = try entry.open(isFrozen: true) else { return }
+      let metadata = try source.metadata()
+      var member = TarMember(path: entry.path, kind: .file, metadata)
+      try member.takeAttributes(of: source)
+      member.sparse = try SparseMap.of(source, metadata)
+      guard let file = try sink.begin(member) else { return }
+      try crew.give { tools in
+        try file.take(source, tools)
+        try source.close()
+      }
+    }
+  }
+}

@@ -1,0 +1,155 @@
+import StillModel
+import StillSystem
+import Synchronization
+import SystemPackage
+
+/// A backup that is a plain tree of files, while it grows: the data directory in `data`, with its WAL,
+/// tablespaces in `tablespaces/OID`, configuration from elsewhere in `config`. A server starts on a
+/// copy of it as it is.
+public final class MirrorTree {
+  /// What is done with a file that is to get its name last of all.
+  private static let waitingSuffix = ".unfinished"
+  /// Counted from the backup's folder.
+  private static let controlPath = FilePath("data").pushing(TreeWalk.controlPath)
+
+  let crew: WorkCrew
+  let tools: WorkCrew.Tools
+  let progress: @Sendable (UInt64) -> Void
+  let restorer = AttributeRestorer(names: AccountNames())
+  let cancellation: Cancellation?
+  private let root: OpenFolder
+  /// The backup that files are shared with.
+  private let earlier: OpenFolder?
+  private let totals = Totals()
+  /// In the order in which they were made, counted from the backup's folder.
+  private var folders: [(path: FilePath, member: TarMember)] = []
+  /// The folder of the last file; files of one folder stand together.
+  private var parent: (path: FilePath, folder: OpenFolder, earlier: OpenFolder?)
+  private var isControlFileWaiting = false
+
+  /// What the threads have come to.
+  final class Totals: Sendable {
+    private let state = Mutex((BackupRecord.Mirror.Sharing(), UnpackSummary()))
+
+    func add(_ sharing: BackupRecord.Mirror.Sharing, _ summary: UnpackSummary) {
+      state.withLock { state in
+        state.0.linked += sharing.linked
+        state.0.cloned += sharing.cloned
+        state.0.written += sharing.written
+        state.1.add(summary)
+      }
+    }
+
+    var sharing: BackupRecord.Mirror.Sharing { state.withLock { $0.0 } }
+    var summary: UnpackSummary { state.withLock { $0.1 } }
+  }
+
+  /// - Parameters:
+  ///   - root: the backup's folder, empty.
+  ///   - earlier: another mirror's folder in the same repository; nil shares nothing.
+  ///   - progress: called with every number of bytes read, by several threads.
+  public init(
+    _ root: OpenFolder, earlier: OpenFolder?, workers: Int, cancellation: Cancellation? = nil,
+    progress: @escaping @Sendable (UInt64) -> Void = { _ in }
+  ) throws {
+    self.root = root
+    self.earlier = earlier
+    self.cancellation = cancellation
+    self.progress = progress
+    crew = try WorkCrew(workers: workers, cancellation: cancellation)
+    tools = WorkCrew.Tools { try cancellation?.checkpoint() }
+    parent = (FilePath(""), root, earlier)
+  }
+
+  /// Gives the control file its name, and folders what they had, the inner ones first: what is made in a
+  /// folder changes its time, and a folder may forbid writing in it.
+  public func finish() throws {
+    try crew.drain()
+    var summary = UnpackSummary()
+    if isControlFileWaiting {
+      let place = try place(Self.controlPath)
+      try place.folder.rename(Self.waiting(place.name), to: place.name)
+    }
+    for (path, member) in folders.reversed() {
+      try restorer.restore(member, root.folder(path), &summary)
+    }
+    totals.add(.init(), summary)
+  }
+
+  public var sharing: BackupRecord.Mirror.Sharing { totals.sharing }
+
+  /// What could not be made as it was, for the user.
+  public var notes: [String] {
+    let summary = totals.summary
+    var notes = summary.attributesNotKept.map { "extended attribute not kept: \($0)" }
+    if summary.moreAttributesNotKept > 0 {
+      notes.append("\(summary.moreAttributesNotKept) more extended attributes were not kept")
+    }
+    if summary.ownersNotKept > 0 {
+      let owner = Account.of(user: Account.effectiveUser)?.name ?? "user \(Account.effectiveUser)"
+      notes.append(
+        "\(summary.ownersNotKept) files and folders of the mirror belong to \(owner), not to their "
+          + "owner")
+    }
+    return notes
+  }
+
+  func rules(
+    _ checksum: ChecksumAlgorithm, isFrozen: Bool, isReadOnce: Bool
+  ) -> MirroredFile.Rules {
+    MirroredFile.Rules(
+      checksum: checksum, isFrozen: isFrozen, isReadOnce: isReadOnce, restorer: restorer,
+      progress: progress, done: { [totals] in totals.add($0, $1) })
+  }
+
+  func add(_ sharing: BackupRecord.Mirror.Sharing, _ summary: UnpackSummary) {
+    totals.add(sharing, summary)
+  }
+
+  /// Makes a folder where it is missing, and those above it.
+  ///
+  /// - Returns: those that were made.
+  func makeFolder(_ path: FilePath) throws -> [FilePath] {
+    var made: [FilePath] = []
+    var (folder, above) = (root, FilePath(""))
+    for component in path.components {
+      let name = FilePath(root: nil, [component])
+      above.append(component)
+      if try folder.metadataIfPresent(of: name) == nil {
+        try folder.makeFolder(name, permissions: 0o700)
+        made.append(above)
+      }
+      folder = try folder.folder(name)
+    }
+    return made
+  }
+
+  /// What a folder gets in the end.
+  func remember(_ path: FilePath, _ member: TarMember) { folders.append((path, member)) }
+
+  /// Where a file goes, counted from the backup's folder; the folder has to be there.
+  func place(_ path: FilePath) throws -> MirrorPlace {
+    guard let (above, name) = path.divided else {
+      throw StillError(.failed, "a file without a name is to be copied")
+    }
+    if above != parent.path {
+      parent = (above, try root.folder(above), earlier.flatMap { try? $0.folder(above) })
+    }
+    return MirrorPlace(folder: parent.folder, name: name, earlier: parent.earlier)
+  }
+
+  /// The same; the control file waits for its name, and is nobody else's.
+  func placeForWriting(_ path: FilePath) throws -> MirrorPlace {
+    var place = try place(path)
+    guard path == Self.controlPath else { return place }
+    try crew.drain()
+    isControlFileWaiting = true
+    place.name = Self.waiting(place.name)
+    place.earlier = nil
+    return place
+  }
+
+  private static func waiting(_ name: FilePath) -> FilePath {
+    FilePath(bytes: name.bytes + Array(waitingSuffix.utf8))
+  }
+}
