@@ -1,0 +1,142 @@
+import Foundation
+import StillEngine
+import StillModel
+import StillSystem
+import StillTestSupport
+import SystemPackage
+import Testing
+
+/// Night after night on a file system that shares blocks. The file system needs root and `mkfs.xfs`;
+/// without them these tests fail.
+@Suite(.serialized) struct MirrorNightsTests {
+  /// A cluster with a table of one row a page, of which each night changes every hundredth.
+  private final class Nights {
+    static let pages = 16_000
+    let site: OnlineSite
+    let disk: ThrowAwayFileSystem
+    var repository: FilePath { disk.path.appending("repo") }
+
+    init(_ maker: [String]) throws {
+      site = try OnlineSite(["autovacuum": "off", "max_wal_size": "'1GB'"])
+      disk = try ThrowAwayFileSystem(maker, size: "2G")
+      try disk.run("install -d -o \(FakeHost.owner) -m 700 repo")
+      try site.cluster.sql(
+        "CREATE TABLE pages (n int, night int, fill text) WITH (fillfactor = 50)",
+        "ALTER TABLE pages ALTER fill SET STORAGE PLAIN",
+        """
+        INSERT INTO pages SELECT i, 0, repeat(md5(i::text), 90)
+          FROM generate_series(1, \(Nights.pages)) AS i
+        """, "VACUUM (FREEZE) pages", "CHECKPOINT")
+    }
+
+    func change(_ night: Int) throws {
+      try site.cluster.sql(
+        """
+        UPDATE pages SET night = \(night), fill = repeat(md5((n * \(night))::text), 90)
+          WHERE n % 100 = \(night * 7 % 100)
+        """)
+    }
+
+    func backUp() throws -> BackupRecord {
+      let words = [
+        "backup", "--pgdata", site.cluster.dataDirectory.string, "--repo", repository.string,
+        "--cluster", "main", "--consistency", "online", "--format", "mirror",
+      ]
+      let outcome = try PgstillProgram.run(
+        words, environment: site.environment(), prefix: disk.inside)
+      #expect(outcome.status == 0, "\(outcome.talk)")
+      return try Repository.open(disk.outside(repository)).cluster("main").backup("latest")
+        .record()
+    }
+
+    func mirror(_ id: RunID) -> FilePath {
+      disk.outside(repository.pushing(FilePath("main/\(id)")))
+    }
+
+    /// What PostgreSQL's own program says of a restored data directory.
+    func pgVerifyBackup(_ id: RunID, _ data: String) throws -> String {
+      try Tool.demand(
+        disk.inside + [
+          "setpriv", "--reuid=\(FakeHost.owner)", "--regid=\(FakeHost.owner)", "--init-groups",
+          "--",
+          site.cluster.programs.appending("pg_verifybackup").string, "-m",
+          "\(repository)/main/\(id)/backup_manifest", data,
+        ])
+    }
+
+    /// Every file's inode, attributes and content.
+    func listing(_ id: RunID) throws -> String {
+      try Tool.demand(
+        "/bin/sh", "-ec",
+        "cd \"$1\"; find . -printf '%P %y %i %m %U %G %s %T@ %l\\n' | sort; "
+          + "find . -type f -print0 | sort -z | xargs -0 sha256sum", "sh", mirror(id).string)
+    }
+  }
+
+  @Test("Ten nights take little more than one, and each of them comes back")
+  func tenNights() throws {
+    let nights = try Nights(["mkfs.xfs", "-q", "-m", "reflink=1"])
+    try nights.disk.remount()
+    let empty = try nights.disk.usedBytes()
+    var records = [try nights.backUp()]
+    try nights.disk.remount()
+    let full = try nights.disk.usedBytes() - empty
+    var listings = [try nights.listing(records[0].id)]
+    var sums = [try nights.site.cluster.sql("SELECT sum(hashtext(t::text)) FROM pages t")]
+    for night in 1..<10 {
+      try nights.change(night)
+      sums.append(try nights.site.cluster.sql("SELECT sum(hashtext(t::text)) FROM pages t"))
+      records.append(try nights.backUp())
+      listings.append(try nights.listing(records[night].id))
+      #expect(records[night].mirror?.sharedWith == records[night - 1].id)
+    }
+    try nights.disk.remount()
+    let all = try nights.disk.usedBytes() - empty
+    let changed = UInt64(9 * Nights.pages / 100 * 8192)
+    let share = Double(all) / Double(full)
+    print("ten nights: \(all) bytes, one: \(full), changed pages: \(changed), \(share) of one")
+    #expect(Double(all) < 1.3 * Double(full) + Double(changed))
+
+    for night in 0..<10 {
+      let id = records[night].id
+      #expect(try nights.listing(id) == listings[night], "night \(night) changed afterwards")
+      let verified = try PgstillProgram.run(
+        ["verify", id.description, "--repo", nights.repository.string],
+        prefix: nights.disk.inside)
+      #expect(verified.status == 0, "\(verified.output)\(verified.talk)")
+      let place = try TestFolder(on: .disk, owner: FakeHost.owner)
+      let restored = try PgstillProgram.run(
+        [
+          "restore", id.description, "--repo", nights.repository.string, "--target",
+          "\(place.path)/data", "--tablespace-mapping",
+          "\(nights.site.tablespace)=\(place.path)/space",
+        ], prefix: nights.disk.inside)
+      #expect(restored.status == 0, "\(restored.talk)")
+      let check = try nights.pgVerifyBackup(id, "\(place.path)/data")
+      #expect(check.contains("backup successfully verified"), "\(check)")
+      let server = try RestoredServer(place.path.appending("data"), like: nights.site.cluster)
+      #expect(try server.sql("SELECT max(night) FROM pages") == "\(night)")
+      #expect(try server.sql("SELECT sum(hashtext(t::text)) FROM pages t") == sums[night])
+    }
+  }
+
+  @Test("A restore on the file system of the repository takes no room")
+  func restoreByClone() throws {
+    let nights = try Nights(["mkfs.xfs", "-q", "-m", "reflink=1"])
+    let record = try nights.backUp()
+    try nights.disk.run("install -d -o \(FakeHost.owner) -m 700 there")
+    try nights.disk.remount()
+    let before = try nights.disk.usedBytes()
+    let restored = try PgstillProgram.run(
+      [
+        "restore", "latest", "--repo", nights.repository.string, "--target",
+        "\(nights.disk.path)/there/data", "--tablespace-mapping",
+        "\(nights.site.tablespace)=\(nights.disk.path)/there/space",
+      ], prefix: nights.disk.inside)
+    #expect(restored.status == 0, "\(restored.talk)")
+    try nights.disk.remount()
+    #expect(Double(try nights.disk.usedBytes() - before) < 0.1 * Double(record.bytesRead))
+    let check = try nights.pgVerifyBackup(record.id, "\(nights.disk.path)/there/data")
+    #expect(check.contains("backup successfully verified"), "\(check)")
+  }
+}
