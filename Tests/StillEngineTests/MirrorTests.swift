@@ -1,0 +1,68 @@
+import StillArchive
+import StillModel
+import StillSystem
+import StillTestSupport
+import SystemPackage
+import Testing
+
+@testable import StillEngine
+
+/// Mirrors of frozen volumes; only the volumes are copies.
+@Suite struct MirrorTests {
+  @Test("Frozen volumes become a mirror, WAL and configuration from elsewhere with them")
+  func frozen() throws {
+    let host = try FakeHost(etc: true)
+    let etc = try #require(host.etc)
+    let place = try TestFolder(on: .disk, owner: FakeHost.owner)
+    var request = host.request(place.path.appending("repo"))
+    request.format = .mirror
+    let first = try host.backUp(request)
+    #expect(first.record.consistency == .snapshot)
+    #expect(first.record.compression == "none" && first.record.missing == [])
+    let second = try host.backUp(request)
+    let sharing = try #require(second.record.mirror?.sharing)
+    #expect(second.record.mirror?.sharedWith == first.record.id)
+    #expect(sharing.linked > second.record.bytesRead / 2)
+    let repository = try Repository.open(place.path.appending("repo"))
+    for id in [first.record.id, second.record.id] {
+      let backup = try repository.onlyCluster().backup(id.description)
+      #expect(try verify(backup, workers: 2, Recorder(), Cancellation()).problems == [])
+    }
+
+    let backup = try repository.onlyCluster().backup("latest")
+    let file = "\(etc)/postgresql.conf"
+    #expect(
+      try Tool.demand("cat", "\(backup.path)/config\(file)") == (try Tool.demand("cat", file)))
+    var restoring = RestoreRequest(target: place.path.appending("data"), workers: 2)
+    restoring.tablespaceMapping = [(host.tablespace, place.path.appending("space"))]
+    restoring.configurationFolder = try place.folder("etc", owner: FakeHost.owner)
+    let before = try OpenFolder.open(place.path.appending("etc")).metadata().mode
+    let result = try restore(restoring, of: backup, Recorder(), Cancellation())
+    #expect(result.notes == [])
+    #expect(try Tool.demand("cat", "\(place.path)/etc\(file)") == (try Tool.demand("cat", file)))
+    // A folder that was there is somebody else's.
+    #expect(before != 0o700)
+    #expect(try OpenFolder.open(place.path.appending("etc")).metadata().mode == before)
+  }
+
+  @Test("A mirror is made in the order in which a copy that is cut short is no cluster")
+  func controlFile() throws {
+    let temporary = try TestFolder(on: .disk)
+    let source = try OpenFolder.open(temporary.folder("source"))
+    try source.makeFolder("global", permissions: 0o700)
+    for name: FilePath in ["global/pg_control", "zebra"] {
+      try source.file(name, .create(permissions: 0o600)).writeAll([1, 2, 3])
+    }
+    let root = try OpenFolder.open(temporary.folder("mirror"))
+    let tree = try MirrorTree(root, earlier: nil, workers: 2)
+    let writer = try MirrorWriter(named: "base", in: tree, checksum: .sha256, list: { _ in })
+    let exclusions = Exclusions(majorVersion: 15, isCleanlyShutDown: false)
+    try writer.add(SourceTree(.dataDirectory(exclusions), root: source))
+    #expect(try writer.finish().files == 2)
+    let global = try root.folder("data/global")
+    #expect(try root.folder("data").metadataIfPresent(of: "zebra") != nil)
+    #expect(try global.metadataIfPresent(of: "pg_control") == nil)
+    try tree.finish()
+    #expect(try global.names() == ["pg_control"])
+  }
+}
