@@ -26,6 +26,10 @@ extension BackupRecord {
       guard archives.isEmpty, Set(mirror.parts.map(\.name)).count == mirror.parts.count else {
         return "a mirror that is something else too"
       }
+      // They are names of folders.
+      guard
+        mirror.parts.allSatisfy({ Mirror.Part.names.contains($0.name) || UInt32($0.name) != nil })
+      else { return "a part that no backup has" }
     }
     guard snapshotSizes.allSatisfy({ BackupRecord.canBe([$0]) }) else {
       return "snapshots of more than there can be"

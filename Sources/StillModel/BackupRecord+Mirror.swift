@@ -4,6 +4,7 @@ extension BackupRecord {
     /// The data directory, a tablespace, the WAL, or configuration: what is an archive elsewhere, and
     /// called as that.
     public struct Part: Hashable, Sendable, Codable {
+      /// `base`, `pg_wal`, `config`, or a tablespace's OID.
       public var name: String
       public var files: Int
       /// Of content.
@@ -13,6 +14,9 @@ extension BackupRecord {
       public var links: [Link]
       /// Files that the manifest says nothing of: WAL, configuration.
       public var unlisted: [File]
+
+      /// Of all parts but tablespaces.
+      static let names: Set<String> = ["base", "pg_wal", "config"]
 
       public init(
         name: String, files: Int, bytes: UInt64, folders: [RecordedPath], links: [Link],

@@ -120,6 +120,36 @@ import Testing
     }
   }
 
+  @Test("A repository that is full gets nothing, and keeps what it has")
+  func full() throws {
+    let site = try OnlineSite()
+    let disk = try ThrowAwayFileSystem(["mkfs.ext4", "-q"], size: "80M")
+    try disk.run("install -d -o \(FakeHost.owner) -m 700 repo")
+    let repository = disk.path.appending("repo")
+    func backUp() throws -> Tool.Outcome {
+      try PgstillProgram.run(
+        [
+          "backup", "--pgdata", site.cluster.dataDirectory.string, "--repo", repository.string,
+          "--cluster", "main", "--consistency", "online", "--format", "mirror",
+        ], environment: site.environment(), prefix: disk.inside)
+    }
+    let good = try backUp()
+    #expect(good.status == 0, "\(good.talk)")
+    try site.cluster.sql(
+      "CREATE TABLE large AS SELECT repeat('x', 500) FROM generate_series(1, 120000)")
+    let failed = try backUp()
+    #expect(failed.status == 14, "\(failed.talk)")
+    #expect(failed.talk.contains("No space left on device"), "\(failed.talk)")
+    let names = try disk.run("ls -A repo/main").split(separator: "\n")
+    #expect(names.count == 3 && !names.contains { $0.hasPrefix(".partial") }, "\(names)")
+    let verified = try PgstillProgram.run(
+      ["verify", "latest", "--repo", repository.string], prefix: disk.inside)
+    #expect(verified.status == 0, "\(verified.output)\(verified.talk)")
+    try site.cluster.sql("DROP TABLE large")
+    let again = try backUp()
+    #expect(again.status == 0, "\(again.talk)")
+  }
+
   @Test("A restore on the file system of the repository takes no room")
   func restoreByClone() throws {
     let nights = try Nights(["mkfs.xfs", "-q", "-m", "reflink=1"])

@@ -33,10 +33,32 @@ import Testing
     #expect(try small.backup.record() == record)
   }
 
+  private static func mirror(part: String = "base") -> BackupRecord.Mirror {
+    .init(
+      sharedWith: nil, sharing: .init(),
+      parts: [.init(name: part, files: 1, bytes: 1, folders: [], links: [], unlisted: [])])
+  }
+
   static let absurd: [(String, @Sendable (inout BackupRecord) -> Void)] = [
     ("WAL segments", { $0.server.walSegmentSize = 0 }),
     ("WAL segments", { $0.server.walSegmentSize = 1 << 32 + 1 << 20 }),
     ("archives", { $0.archives[0].bytesRead = .max }),
+    ("something else too", { $0.mirror = mirror() }),
+    (
+      "a part that no backup has",
+      {
+        $0.archives = []
+        $0.mirror = mirror(part: "..")
+      }
+    ),
+    (
+      "files of more",
+      {
+        $0.archives = []
+        $0.mirror = mirror()
+        $0.mirror?.sharing.cloned = .max
+      }
+    ),
     ("archives", { $0.archives[0].bytesWritten = 1 << 63 }),
     ("archives", { $0.archives[0].files = .max }),
     ("archives", { $0.archives[0].members = -1 }),
