@@ -364,7 +364,7 @@ private final class UnpackedFile: ContentSink {
 
   func share(_ source: OpenFile) throws {
     guard let file = try open() else { return }
-    let isShared = try file.clone(source)
+    let isShared = try file.clone(source, size: member.size)
     self.isShared.withLock { $0 = isShared }
   }
 

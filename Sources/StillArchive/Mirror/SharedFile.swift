@@ -97,7 +97,7 @@ struct SharedFile {
     let file = try place.folder.file(place.name, .create(permissions: 0o600))
     self.file = file
     guard let earlier, earlier.metadata.size > 0, size > 0 else { return }
-    isClone = try file.clone(earlier.file)
+    isClone = try file.clone(earlier.file, size: earlier.metadata.size)
     if isClone {
       if earlier.metadata.size > size { try file.truncate(to: size) }
       return
