@@ -156,9 +156,12 @@ final class RestoreJob {
     // Those above files of configuration are of the mirror's making.
     options.leavesFoldersAlone = name == "config"
     if options.expected == nil { options.expected = try record.unlistedFiles(ofPart: name) }
-    return try StillArchive.unpack(
-      mirror: backup.folder.folder(MirrorPart.folder(of: name)),
-      without: MirrorPart.elsewhere(of: name), into: folder, options)
+    let tree = try backup.folder.folder(MirrorPart.folder(of: name))
+    let elsewhere = MirrorPart.elsewhere(of: name)
+    if let part = record.mirror?.parts.first(where: { $0.name == name }) {
+      try requireShape(of: tree, without: elsewhere, part, run.cancellation)
+    }
+    return try StillArchive.unpack(mirror: tree, without: elsewhere, into: folder, options)
   }
 
   private func unpackArchive(

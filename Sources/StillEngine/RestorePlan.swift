@@ -65,8 +65,7 @@ public struct RestorePlan: Hashable, Sendable, Codable {
     if request.forcesDelta, record.kind == .mirror {
       throw StillError(
         .precondition, "backup \(record.id) is a mirror, which is restored to an empty place only",
-        hint: "Restore it without --force-delta, or use another backup; or, with no server on "
-          + "either, rsync its tree over the old one.")
+        hint: "Restore it without --force-delta, or use another backup.")
     }
     let existing =
       request.forcesDelta ? try ExistingCluster.find(request.target, of: record) : nil

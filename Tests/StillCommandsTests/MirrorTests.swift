@@ -104,6 +104,8 @@ import Testing
         "--force-delta",
       ], 11)
     #expect(delta.message.contains("is a mirror"))
+    // Its links lead elsewhere, and what the old one has beyond it would stay.
+    #expect(delta.hint?.contains("rsync") == false, "\(delta)")
   }
 
   @Test("Compression is not for a mirror")
@@ -191,6 +193,30 @@ import Testing
         "\(place.path)/data", "--tablespace-mapping", "\(site.tablespace)=\(place.path)/space",
       ], 14, again: false)
     #expect(refusal.message.contains("is not what was backed up"), "\(refusal.message)")
+    #expect(access("\(place.path)/data/global/pg_control", F_OK) != 0)
+  }
+
+  @Test(
+    "Links and folders, which no manifest lists, have to be those of the backup to be restored",
+    arguments: [
+      ("rm data/pg_tblspc/OID", "data/pg_tblspc/OID is missing"),
+      ("rmdir data/pg_notify", "data/pg_notify is missing"),
+      ("ln -s /tmp data/log", "data/log is a link that is not of this backup"),
+      ("ln -sfn /tmp data/pg_tblspc/OID", "data/pg_tblspc/OID is a link to /tmp instead of"),
+      ("mkdir tablespaces/OID/new", "tablespaces/OID/new is not of this backup"),
+    ])
+  func shape(_ change: String, _ fault: String) throws {
+    let backup = try backUp()
+    let oid = "\(try backup.record().tablespaces[0].oid)"
+    func with(_ text: String) -> String { text.replacingOccurrences(of: "OID", with: oid) }
+    try Tool.demand("/bin/sh", "-ec", "cd \(backup.path); \(with(change))")
+    let place = try TestFolder(on: .disk, owner: FakeHost.owner)
+    let refusal = try refused(
+      [
+        "restore", "latest", "--repo", site.repository, "--target", "\(place.path)/data",
+        "--tablespace-mapping", "\(site.tablespace)=\(place.path)/space",
+      ], 14, again: false)
+    #expect(refusal.message.hasPrefix("\(backup.path)/\(with(fault))"), "\(refusal.message)")
     #expect(access("\(place.path)/data/global/pg_control", F_OK) != 0)
   }
 
