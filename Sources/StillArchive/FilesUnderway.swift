@@ -85,6 +85,7 @@ struct FilesUnderway {
   }
 
   var isEmpty: Bool { first == items.count }
+  var count: Int { items.count - first }
 
   private func outcome(of item: Item) -> CopiedFile.Outcome? {
     switch item.result {

@@ -1,6 +1,7 @@
 import Foundation
 import StillModel
 import StillSystem
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -27,6 +28,7 @@ import Testing
   /// Mirrors `source` as a data directory into the folder `name`.
   private func mirror(
     _ name: String, after earlier: String? = nil, checksum: ChecksumAlgorithm = .sha256,
+    workers: Int = 3, progress: @escaping @Sendable (UInt64) -> Void = { _ in },
     change: (inout SourceTree) -> Void = { _ in }
   ) throws -> Mirrored {
     var tree = SourceTree(
@@ -34,14 +36,16 @@ import Testing
       root: try temporary.folder("source"))
     change(&tree)
     let mirror = try MirrorTree(
-      temporary.folder(name), earlier: try earlier.map { try temporary.folder($0) }, workers: 3)
+      temporary.folder(name), earlier: try earlier.map { try temporary.folder($0) },
+      workers: workers, progress: progress)
     var files: [ManifestFile] = []
     let writer = try MirrorWriter(
       named: "base", in: mirror, checksum: checksum, list: { files.append($0) })
     try writer.add(tree)
     let part = try writer.finish()
     try mirror.finish()
-    return Mirrored(part: part, sharing: mirror.sharing, notes: mirror.notes, files: files)
+    return Mirrored(
+      part: part, sharing: mirror.sharing, notes: mirror.notes, files: files)
   }
 
   private func findings(_ name: String, _ mirrored: Mirrored) throws -> VerifyFindings {
@@ -236,6 +240,74 @@ import Testing
     #expect(bytes.count == 5_000_000)
     #expect(Array(bytes[..<1_500_000]) == Array(sampleBytes(5_000_000)[..<1_500_000]))
     #expect(bytes[1_500_000...].allSatisfy { $0 == 0 })
+  }
+
+  @Test("What is made of a file's content waits until all files before it are read")
+  func rewriting() throws {
+    try temporary.write(sampleBytes(10_000), to: "source/base/5/1")
+    try temporary.write("control", to: "source/global/pg_control")
+    let isRead = Mutex(false)
+    let made = try mirror(
+      "one",
+      progress: { count in
+        guard count == 10_000 else { return }
+        Clock.sleep(milliseconds: 300)
+        isRead.withLock { $0 = true }
+      },
+      change: { tree in
+        tree.rewrites["global/pg_control"] = { _ in
+          Array((isRead.withLock { $0 } ? "after" : "before").utf8)
+        }
+      })
+    #expect(try temporary.read("one/data/global/pg_control") == Array("after".utf8))
+    #expect(try findings("one", made).isClean)
+  }
+
+  @Test("Behind a file that is slow no more than some hundred others wait, with what they hold")
+  func behindSlow() throws {
+    for index in 0..<1000 { try temporary.write("x", to: "source/base/\(index)/1") }
+    try temporary.write("xx", to: "source/aaa")
+    try temporary.write("control", to: "source/global/pg_control")
+    let done = Mutex(0)
+    let most = Mutex(0)
+    _ = try mirror(
+      "one", workers: 2,
+      progress: { count in
+        if count == 1 { done.withLock { $0 += 1 } }
+        guard count == 2 else { return }
+        // Until the other thread comes to no more of them.
+        var before = -1
+        while done.withLock({ $0 }) != before {
+          before = done.withLock { $0 }
+          Clock.sleep(milliseconds: 500)
+        }
+        most.withLock { $0 = before }
+      })
+    #expect(done.withLock { $0 } == 1000)
+    let behind = most.withLock { $0 }
+    #expect(behind > 10 && behind < 300, "\(behind)")
+  }
+
+  @Test("A mirror is read in the order of its manifest")
+  func order() throws {
+    for name in ["base/5/1", "global/1", "zebra"] { try temporary.write("x", to: "source/\(name)") }
+    try temporary.write("control", to: "source/global/pg_control")
+    var made = try mirror("one")
+    try temporary.write("label", to: "one/data/backup_label")
+    var label = made.files[0]
+    label.path = "backup_label"
+    label.size = 5
+    made.files.append(label)
+    let seen = Mutex<[FilePath]>([])
+    _ = try verify(
+      mirror: temporary.folder("one/data"), without: MirrorPart.elsewhere(of: "base"),
+      against: ExpectedFiles(made.manifest, in: .base(tablespaces: [])), made.part,
+      witness: { path, _ in
+        seen.withLock { $0.append(path) }
+        return nil
+      })
+    #expect(seen.withLock { $0 } == made.files.map(\.path))
+    #expect(made.files.map(\.path).suffix(2) == ["global/pg_control", "backup_label"])
   }
 
   @Test("Each thing that is wrong in a mirror is named")

@@ -45,6 +45,29 @@ import Testing
     #expect(try OpenFolder.open(place.path.appending("etc")).metadata().mode == before)
   }
 
+  @Test("Configuration that cannot be written to the mirror is none that cannot be read")
+  func configuration() throws {
+    let place = try TestFolder(on: .disk)
+    let file = place.path.appending("extra.conf")
+    try OpenFile.open(file, .create(permissions: 0o600)).writeAll([1])
+    let root = try OpenFolder.open(place.folder("mirror"))
+    let tree = try MirrorTree(root, earlier: nil, workers: 2)
+    let writer = try MirrorWriter(named: "config", in: tree, checksum: .sha256, list: nil)
+    let missing = try addConfiguration([place.path.appending("gone.conf").string], to: writer)
+    #expect(missing.count == 1)
+    let inner = FilePath(root: nil, file.components)
+    var above = FilePath("config")
+    for component in inner.removingLastComponent().components {
+      above.append(component)
+      try root.makeFolder(above, permissions: 0o700)
+    }
+    try root.makeFolder(FilePath("config").pushing(inner), permissions: 0o700)
+    let failure = #expect(throws: StillError.self) {
+      _ = try addConfiguration([file.string], to: writer)
+    }
+    #expect(failure?.message.contains("cannot create") == true, "\(String(describing: failure))")
+  }
+
   @Test("A mirror is made in the order in which a copy that is cut short is no cluster")
   func controlFile() throws {
     let temporary = try TestFolder(on: .disk)

@@ -6,6 +6,8 @@ import SystemPackage
 ///
 /// A file with other names is a file as any other: those are other backups' that share it.
 struct MirrorReader {
+  private static let last: [FilePath] = [TreeWalk.controlPath, "backup_label"]
+
   private let folder: OpenFolder
   private let elsewhere: Set<FilePath>
   private let workers: Int
@@ -26,8 +28,17 @@ struct MirrorReader {
     let crew = try WorkCrew(workers: workers, cancellation: cancellation)
     var tree = SourceTree(.other(prefix: FilePath("")), root: folder)
     tree.elsewhere = elsewhere
+    // The manifest has these last: whoever looked for them earlier would have to keep all the rest of it.
+    var last: [FilePath: TreeEntry] = [:]
     let remarks = try TreeWalk.run(tree, cancellation: cancellation) { entry in
-      try MirrorReader.take(entry, into: sink, crew)
+      if MirrorReader.last.contains(entry.path) {
+        last[entry.path] = entry
+      } else {
+        try MirrorReader.take(entry, into: sink, crew)
+      }
+    }
+    for path in MirrorReader.last {
+      if let entry = last[path] { try MirrorReader.take(entry, into: sink, crew) }
     }
     for path in remarks.specialFiles {
       _ = try sink.begin(TarMember(path: path, kind: .other(0), mode: 0))

@@ -7,6 +7,9 @@ public final class MirrorWriter: PartWriter {
   public private(set) var remarks: [WalkRemarks] = []
   public private(set) var checkedPages: [CheckedPages] = []
 
+  /// Files of which it is not known yet what came of them; each keeps its folder open.
+  private static let mostUnderway = 256
+
   private let name: String
   private let folder: FilePath
   private let tree: MirrorTree
@@ -57,7 +60,12 @@ public final class MirrorWriter: PartWriter {
   public func addWhole(_ source: OpenFile, as path: FilePath) throws {
     var member = TarMember(path: path, kind: .file, try source.metadata())
     try member.takeAttributes(of: source)
-    try write(source.readAll(), member, inManifest: nil)
+    let content = try source.readAll()
+    do { try write(content, member, inManifest: nil) } catch var failure as StillError {
+      // No excuse for leaving it out: it is the backup that cannot be written.
+      failure.message = "the mirror's \(path): " + failure.message
+      throw failure
+    }
   }
 
   public func waitUntilRead() throws { try tree.crew.drain() }
@@ -100,6 +108,8 @@ public final class MirrorWriter: PartWriter {
       let listed: FilePath? =
         source.exclusions == nil ? nil : source.manifestPrefix.joining(entry.path)
       if let rewrite = source.rewrites[entry.path] {
+        // What it says has to be as of after everything before it.
+        try waitUntilRead()
         let metadata = try file.metadata()
         let content = try rewrite(try file.readAll())
         try write(
@@ -115,6 +125,8 @@ public final class MirrorWriter: PartWriter {
       let rules = tree.rules(checksum, isFrozen: source.isFrozen, isReadOnce: source.isReadOnce)
       let copied = try underway(file, as: path, listed, rules, inspector)
       try tree.crew.give { try copied.copy($0) }
+      // Behind one that is slow, others must not gather without end.
+      if underway.count >= MirrorWriter.mostUnderway { try tree.crew.drain() }
       try settle()
     }
   }
