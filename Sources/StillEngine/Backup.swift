@@ -62,12 +62,13 @@ public func backup(
     request.format == .mirror
     ? try destination.latestMirror(of: cluster.facts.systemIdentifier) : nil
 
-  let (record, release) = try withSource(
-    plan, of: cluster, request, with: provider, run
-  ) { source in
-    let partial = try destination.beginPartial(plan.id)
-    TestHooks.reached("partial")
-    do {
+  let (record, release): (BackupRecord, ReleaseReport)
+  do {
+    (record, release) = try withSource(
+      plan, of: cluster, request, with: provider, run
+    ) { source in
+      let partial = try destination.beginPartial(plan.id)
+      TestHooks.reached("partial")
       let copied = try run.phase(.copy, plan.copied, failsAs: .copying) {
         try copy(
           source, of: cluster, plan, request,
@@ -84,11 +85,13 @@ public func backup(
         TestHooks.reached("published")
       }
       return record
-    } catch {
-      partial.close()
-      try? destination.removePartial(plan.id)
-      throw error
     }
+  } catch {
+    // Only now: a tree of a million files takes its time to go, and neither a server that was stopped
+    // nor a snapshot that fills waits for that.
+    TestHooks.reached("removing")
+    try? destination.removePartial(plan.id)
+    throw error
   }
   return BackupResult(
     record: record, path: destination.path(of: plan.id), phases: run.phases, release: release)

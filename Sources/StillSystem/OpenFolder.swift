@@ -181,9 +181,10 @@ public final class OpenFolder: @unchecked Sendable {
 
   /// Removes a folder with everything in it; links are removed, never followed.
   public func removeTree(_ name: FilePath) throws {
+    // A copy has the modes of what it is a copy of. Whoever is not root opens nothing that forbids it.
+    let found = try metadata(of: name)
+    if found.kind == .folder, found.mode & 0o700 != 0o700 { try? setPermissions(name, 0o700) }
     let inner = try folder(name)
-    // A copy has the modes of what it is a copy of.
-    if try inner.metadata().mode & 0o300 != 0o300 { try? inner.setPermissions(0o700) }
     for child in try inner.names() {
       if try inner.metadata(of: child).kind == .folder {
         try inner.removeTree(child)

@@ -220,6 +220,29 @@ import Testing
     #expect(access("\(place.path)/data/global/pg_control", F_OK) != 0)
   }
 
+  @Test("A server that was stopped runs again before what a failure leaves is removed")
+  func upBeforeRemoval() throws {
+    let path = try site.cluster.sql("SELECT pg_relation_filepath('here')")
+    try site.cluster.stop()
+    let file = try OpenFile.open(
+      site.cluster.dataDirectory.pushing(FilePath(path)), .update(permissions: 0o600))
+    try file.writeDurably([0x55, 0xAA], at: 7 * 8192 + 5000)
+    try file.close()
+    try site.cluster.start()
+    let control = "\(site.cluster.programs)/pg_ctl -w -s -D \(site.cluster.dataDirectory)"
+    let held = try HeldProgram(
+      site.words([
+        "--format", "mirror", "--strict-pages", "--consistency", "shutdown", "--stop-command",
+        "\(control) stop", "--start-command",
+        "\(control) start -l \(site.cluster.folder)/log >/dev/null",
+      ]), at: "removing", in: site.place, environment: site.environment())
+    let cluster = FilePath(site.repository).appending("main")
+    #expect(try cluster.names().contains { $0.hasPrefix(".partial-") })
+    #expect(try site.cluster.sql("SELECT 1") == "1")
+    #expect(try held.goOn().status == 14)
+    #expect(try !cluster.names().contains { $0.hasPrefix(".partial-") })
+  }
+
   @Test("A run that was killed leaves nothing that the next one does not remove")
   func killed() throws {
     _ = try backUp()
@@ -229,8 +252,9 @@ import Testing
     #expect(held.kill() == 128 + SIGKILL)
     let cluster = site.place.path.pushing("repo/main")
     let partial = try #require(try cluster.names().first { $0.hasPrefix(".partial-") })
-    // A folder that nobody may write to is no obstacle.
+    // Folders that nobody may write to, or even read, are no obstacle.
     try Tool.demand("chmod", "-R", "u-w", "\(cluster)/\(partial)")
+    try Tool.demand("chmod", "000", "\(cluster)/\(partial)/data/base")
     let before = try listing(site.published().path)
     let oldest = try site.published()
     _ = try backUp()
