@@ -81,6 +81,9 @@ public func backup(
           record, to: partial.file(BackupFolder.recordName, .create(permissions: 0o600)))
         TestHooks.reached("record")
         try run.cancellation.checkpoint()
+        if request.format == .mirror {
+          try sync(mirror: partial, workers: request.workers, run.cancellation)
+        }
         for trouble in try destination.publish(plan.id) { observer.noticed(trouble) }
         TestHooks.reached("published")
       }

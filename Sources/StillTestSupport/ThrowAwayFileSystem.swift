@@ -14,20 +14,27 @@ public final class ThrowAwayFileSystem: Sendable {
   /// - Parameters:
   ///   - maker: the program that makes it, with its options.
   ///   - size: of the file, which has holes: `1G`.
-  public init(_ maker: [String], size: String) throws {
+  ///   - room: for what is in the file. It takes no more, and the kernel finds out when it writes what it
+  ///     has taken from programs.
+  public init(_ maker: [String], size: String, room: String? = nil) throws {
     guard Account.effectiveUser == 0 else {
       throw Trouble("only root can mount a file system; run this test as root")
     }
     place = try TestFolder(on: .disk)
     path = try place.folder("mounted")
-    try Tool.demand("truncate", "-s", size, "\(place.path)/image")
-    try Tool.demand(maker + ["\(place.path)/image"])
     let input = try OpenFile.pipe()
     leash = input.writing
     // Mounts of a namespace are gone when the last process in it is.
     holder = try Child.start(
       "/usr/bin/unshare",
-      ["--mount", "sh", "-ec", "\(Self.mount); touch ready; cat >/dev/null", "sh"],
+      [
+        "--mount", "sh", "-ec",
+        """
+        mkdir image; [ -z "$2" ] || mount -t tmpfs -o "size=$2" none image
+        truncate -s "$1" image/of; shift 2; "$@" image/of; \(Self.mount)
+        touch ready; cat >/dev/null
+        """, "sh", size, room ?? "",
+      ] + maker,
       environment: ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin"], input: input.reading,
       output: try OpenFile.open(place.path.appending("log"), .update(permissions: 0o600)),
       folder: try OpenFolder.open(place.path))
@@ -42,7 +49,7 @@ public final class ThrowAwayFileSystem: Sendable {
     throw Trouble("it cannot be mounted: \(try Tool.demand("cat", "\(place.path)/log"))")
   }
 
-  private static let mount = "mount -o loop image mounted"
+  private static let mount = "mount -o loop image/of mounted"
 
   deinit {
     try? leash.close()

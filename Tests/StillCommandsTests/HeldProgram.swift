@@ -10,16 +10,18 @@ final class HeldProgram {
   private let output: OpenFile
 
   /// Starts it; returns when it is at a step, and stands still.
+  ///
+  /// - Parameter prefix: a program that becomes it, with its arguments.
   init(
     _ words: [String], at step: String, in place: TestFolder,
-    environment: [String: String] = [:]
+    environment: [String: String] = [:], prefix: [String] = []
   ) throws {
     let marks = place.path.appending("marks-\(UInt32.random(in: 0...UInt32.max))")
     try Tool.demand("install", "-m", "666", "/dev/null", marks.string)
     output = try .inMemory()
     // The rest is only as long as it takes to see the mark.
     child = try Child.start(
-      PgstillProgram.path(), words,
+      "/usr/bin/env", prefix + [PgstillProgram.path()] + words,
       environment: [
         "PATH": "/usr/bin:/bin", "PGSTILL_TEST_PAUSE_AT": step, "PGSTILL_TEST_PAUSE_MS": "5000",
         "PGSTILL_TEST_MARKS": marks.string,

@@ -126,9 +126,9 @@ import Testing
     let disk: ThrowAwayFileSystem
     var repository: FilePath { disk.path.appending("repo") }
 
-    init(_ maker: [String], size: String) throws {
+    init(_ maker: [String], size: String, room: String? = nil) throws {
       site = try OnlineSite()
-      disk = try ThrowAwayFileSystem(maker, size: size)
+      disk = try ThrowAwayFileSystem(maker, size: size, room: room)
       try disk.run("install -d -o \(FakeHost.owner) -m 700 repo")
     }
 
@@ -236,6 +236,23 @@ import Testing
         "\(nights.repository)/main/latest/backup_manifest", "\(disk.path)/there/data",
       ])
     #expect(check.contains("backup successfully verified"), "\(check)")
+  }
+
+  @Test("What a disk takes and then cannot keep is no backup, though somebody else was told first")
+  func lostWrites() throws {
+    // Without a journal nothing but the content is lost.
+    let nights = try SmallNights(
+      ["mkfs.ext4", "-q", "-O", "^has_journal"], size: "300M", room: "12M")
+    let held = try HeldProgram(
+      nights.words, at: "record", in: nights.site.place, environment: nights.site.environment(),
+      prefix: nights.disk.inside)
+    let other = try Tool.run(nights.disk.inside + ["sync", "-f", nights.disk.path.string])
+    #expect(other.status != 0, "the disk has room for all of it")
+    let (status, talk) = try held.goOn()
+    #expect(status == 14, "\(talk)")
+    #expect(talk.contains("cannot sync "), "\(talk)")
+    let names = try nights.disk.run("ls -A repo/main").split(separator: "\n")
+    #expect(names == [".lock"])
   }
 
   @Test("A restore on the file system of the repository takes no room")
