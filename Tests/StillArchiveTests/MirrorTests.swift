@@ -310,6 +310,51 @@ import Testing
     #expect(made.files.map(\.path).suffix(2) == ["global/pg_control", "backup_label"])
   }
 
+  @Test("An earlier file that is lost while it is compared costs nothing but the sharing")
+  func lostEarlier() throws {
+    try temporary.write(sampleBytes(3_000_000), to: "source/base/5/1")
+    try temporary.write("control", to: "source/global/pg_control")
+    _ = try mirror("one")
+    var bytes = sampleBytes(3_000_000)
+    bytes[2_999_999] ^= 1
+    try temporary.write(bytes, to: "source/base/5/1")
+    let path = temporary.path
+    let second = try mirror(
+      "two", after: "one",
+      progress: { count in
+        guard count == 1 << 20 else { return }
+        let file = try? OpenFile.open(
+          FilePath(path + "/one/data/base/5/1"), .update(permissions: 0o600))
+        try? file?.truncate(to: 100_000)
+      })
+    #expect(try temporary.read("two/data/base/5/1") == bytes)
+    #expect(second.sharing.linked == 0 && second.sharing.cloned == 0)
+    #expect(second.sharing.written == 3_000_007)
+    #expect(second.notes.count == 1)
+    #expect(
+      second.notes.first?.contains("one/data/base/5/1 became shorter") == true, "\(second.notes)")
+    #expect(try findings("two", second).isClean)
+  }
+
+  @Test("Two files that somebody made one in an earlier mirror are two in the next")
+  func madeOne() throws {
+    for name in ["base/5/1", "base/5/2"] {
+      try temporary.write(sampleBytes(8192), to: "source/\(name)")
+      try folder("source").setModified(FilePath(name), seconds: 1_000_000_000, nanoseconds: 1)
+    }
+    try temporary.write("control", to: "source/global/pg_control")
+    _ = try mirror("one")
+    let older = try folder("one/data/base/5")
+    try older.remove("2")
+    try older.makeHardLink(of: "1", in: older, "2")
+    let second = try mirror("two", after: "one")
+    let inner = try folder("two/data/base/5")
+    let (one, two) = (try inner.metadata(of: "1"), try inner.metadata(of: "2"))
+    #expect(one.identity != two.identity)
+    #expect(second.sharing.linked == 8192)
+    #expect(try findings("two", second).isClean)
+  }
+
   @Test("Each thing that is wrong in a mirror is named")
   func damage() throws {
     try makeOddTree()

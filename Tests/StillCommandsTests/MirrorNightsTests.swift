@@ -255,6 +255,20 @@ import Testing
     #expect(names == [".lock"])
   }
 
+  @Test("Files are shared too where the file system knows of whole seconds only")
+  func wholeSeconds() throws {
+    let nights = try SmallNights(["mkfs.ext4", "-q", "-I", "128"], size: "300M")
+    for _ in 0..<2 {
+      let outcome = try nights.backUp()
+      #expect(outcome.status == 0, "\(outcome.talk)")
+    }
+    let record = try nights.latest().record()
+    let sharing = try #require(record.mirror?.sharing)
+    #expect(sharing.linked > record.bytesRead / 2, "\(sharing)")
+    let verified = try nights.verified()
+    #expect(verified.status == 0, "\(verified.output)\(verified.talk)")
+  }
+
   @Test("A restore on the file system of the repository takes no room")
   func restoreByClone() throws {
     let nights = try Nights(["mkfs.xfs", "-q", "-m", "reflink=1"])

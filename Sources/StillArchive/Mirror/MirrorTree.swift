@@ -1,6 +1,5 @@
 import StillModel
 import StillSystem
-import Synchronization
 import SystemPackage
 
 /// A backup that is a plain tree of files, while it grows: the data directory in `data`, with its WAL,
@@ -20,29 +19,13 @@ public final class MirrorTree {
   private let root: OpenFolder
   /// The backup that files are shared with.
   private let earlier: OpenFolder?
-  private let totals = Totals()
+  private let totals = MirrorTotals()
+  private let grain: TimeGrain
   /// In the order in which they were made, counted from the backup's folder.
   private var folders: [(path: FilePath, member: TarMember)] = []
   /// The folder of the last file; files of one folder stand together.
   private var parent: (path: FilePath, folder: OpenFolder, earlier: OpenFolder?)
   private var isControlFileWaiting = false
-
-  /// What the threads have come to.
-  final class Totals: Sendable {
-    private let state = Mutex((BackupRecord.Mirror.Sharing(), UnpackSummary()))
-
-    func add(_ sharing: BackupRecord.Mirror.Sharing, _ summary: UnpackSummary) {
-      state.withLock { state in
-        state.0.linked += sharing.linked
-        state.0.cloned += sharing.cloned
-        state.0.written += sharing.written
-        state.1.add(summary)
-      }
-    }
-
-    var sharing: BackupRecord.Mirror.Sharing { state.withLock { $0.0 } }
-    var summary: UnpackSummary { state.withLock { $0.1 } }
-  }
 
   /// - Parameters:
   ///   - root: the backup's folder, empty.
@@ -56,6 +39,7 @@ public final class MirrorTree {
     self.earlier = earlier
     self.cancellation = cancellation
     self.progress = progress
+    grain = try TimeGrain(of: root)
     crew = try WorkCrew(workers: workers, cancellation: cancellation)
     tools = WorkCrew.Tools { try cancellation?.checkpoint() }
     parent = (FilePath(""), root, earlier)
@@ -79,27 +63,14 @@ public final class MirrorTree {
   public var sharing: BackupRecord.Mirror.Sharing { totals.sharing }
 
   /// What could not be made as it was, for the user.
-  public var notes: [String] {
-    let summary = totals.summary
-    var notes = summary.attributesNotKept.map { "extended attribute not kept: \($0)" }
-    if summary.moreAttributesNotKept > 0 {
-      notes.append("\(summary.moreAttributesNotKept) more extended attributes were not kept")
-    }
-    if summary.ownersNotKept > 0 {
-      let owner = Account.of(user: Account.effectiveUser)?.name ?? "user \(Account.effectiveUser)"
-      notes.append(
-        "\(summary.ownersNotKept) files and folders of the mirror belong to \(owner), not to their "
-          + "owner")
-    }
-    return notes
-  }
+  public var notes: [String] { totals.notes }
 
   func rules(
     _ checksum: ChecksumAlgorithm, isFrozen: Bool, isReadOnce: Bool
   ) -> MirroredFile.Rules {
     MirroredFile.Rules(
       checksum: checksum, isFrozen: isFrozen, isReadOnce: isReadOnce, restorer: restorer,
-      progress: progress, done: { [totals] in totals.add($0, $1) })
+      grain: grain, totals: totals, progress: progress)
   }
 
   func add(_ sharing: BackupRecord.Mirror.Sharing, _ summary: UnpackSummary) {

@@ -51,7 +51,7 @@ public final class MirrorWriter: PartWriter {
     inspect: ((UnsafeRawBufferPointer) -> Void)?
   ) throws {
     let rules = tree.rules(checksum, isFrozen: true, isReadOnce: false)
-    let file = try underway(source, as: path, inManifest, rules, inspect: inspect)
+    let file = try underway(source, as: path, inManifest, rules, inspector: { nil }, inspect)
     // By this thread, for whoever wants to see it wants to have seen it.
     try file.copy(tree.tools)
     try settle()
@@ -116,14 +116,16 @@ public final class MirrorWriter: PartWriter {
           content, TarMember(path: path, kind: .file, metadata), inManifest: listed)
         return try file.close()
       }
-      let inspector = listed.flatMap {
-        source.pageCheck?.inspector(of: $0) { room, offset in
-          // A live file that has gone meanwhile needs no page.
-          try entry.open(isFrozen: source.isFrozen)?.readFully(into: room, at: offset) ?? 0
+      let inspector = {
+        listed.flatMap {
+          source.pageCheck?.inspector(of: $0) { room, offset in
+            // A live file that has gone meanwhile needs no page.
+            try entry.open(isFrozen: source.isFrozen)?.readFully(into: room, at: offset) ?? 0
+          }
         }
       }
       let rules = tree.rules(checksum, isFrozen: source.isFrozen, isReadOnce: source.isReadOnce)
-      let copied = try underway(file, as: path, listed, rules, inspector)
+      let copied = try underway(file, as: path, listed, rules, inspector: inspector)
       try tree.crew.give { try copied.copy($0) }
       // Behind one that is slow, others must not gather without end.
       if underway.count >= MirrorWriter.mostUnderway { try tree.crew.drain() }
@@ -157,7 +159,7 @@ public final class MirrorWriter: PartWriter {
   /// Announces a file; whoever copies it is up to the caller.
   private func underway(
     _ source: OpenFile, as path: FilePath, _ listed: FilePath?, _ rules: MirroredFile.Rules,
-    _ inspector: PageInspector? = nil, inspect: ((UnsafeRawBufferPointer) -> Void)? = nil
+    inspector: @escaping () -> PageInspector?, _ inspect: ((UnsafeRawBufferPointer) -> Void)? = nil
   ) throws -> MirroredFile {
     // Of the open file, not of the name: a live one may have been replaced meanwhile.
     let metadata = try source.metadata()

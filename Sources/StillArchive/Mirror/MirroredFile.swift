@@ -13,10 +13,11 @@ final class MirroredFile: FileUnderway, @unchecked Sendable {
     var isFrozen: Bool
     var isReadOnce: Bool
     var restorer: AttributeRestorer
+    var grain: TimeGrain
+    /// Gets to know what it came to.
+    var totals: MirrorTotals
     /// Called with every number of bytes, by several threads.
     var progress: @Sendable (UInt64) -> Void
-    /// Called when it is done.
-    var done: @Sendable (BackupRecord.Mirror.Sharing, UnpackSummary) -> Void
   }
 
   private let source: OpenFile
@@ -24,30 +25,45 @@ final class MirroredFile: FileUnderway, @unchecked Sendable {
   private let place: MirrorPlace
   private let rules: Rules
   private let isSparse: Bool
-  private let inspector: PageInspector?
+  private let makeInspector: () -> PageInspector?
   private let inspect: ((UnsafeRawBufferPointer) -> Void)?
   private let result = Mutex<CopiedFile.Outcome?>(nil)
 
   init(
     _ source: OpenFile, _ member: TarMember, to place: MirrorPlace, _ rules: Rules,
-    isSparse: Bool, _ inspector: PageInspector?, inspect: ((UnsafeRawBufferPointer) -> Void)?
+    isSparse: Bool, _ makeInspector: @escaping () -> PageInspector?,
+    inspect: ((UnsafeRawBufferPointer) -> Void)?
   ) {
     self.source = source
     self.member = member
     self.place = place
     self.rules = rules
     self.isSparse = isSparse
-    self.inspector = inspector
+    self.makeInspector = makeInspector
     self.inspect = inspect
   }
 
   var size: UInt64 { member.size }
   var outcome: CopiedFile.Outcome? { result.withLock { $0 } }
 
-  /// Copies it. Each byte is read once: what is compared, written and checked is the same, also of a file
-  /// that is being changed.
+  /// Copies it. Where the earlier mirror's file turns out to be damaged too late, it is copied once more,
+  /// without that one.
   func copy(_ tools: WorkCrew.Tools) throws {
+    do { try copy(to: place, isFirst: true, tools) } catch let lost as SharedFile.EarlierIsLost {
+      rules.totals.couldNotUse(lost.reason)
+      try place.folder.remove(place.name)
+      var alone = place
+      alone.earlier = nil
+      try copy(to: alone, isFirst: false, tools)
+    }
+    try source.close()
+  }
+
+  /// Each byte is read once: what is compared, written and checked is the same, also of a file that is
+  /// being changed.
+  private func copy(to place: MirrorPlace, isFirst: Bool, _ tools: WorkCrew.Tools) throws {
     let checksum = try RunningChecksum(rules.checksum)
+    let inspector = makeInspector()
     var output = try SharedFile(at: place, size: size, isSparse: isSparse, tools)
     var offset: UInt64 = 0
     while offset < size {
@@ -56,18 +72,18 @@ final class MirroredFile: FileUnderway, @unchecked Sendable {
       let room = UnsafeMutableRawBufferPointer(rebasing: tools.room[..<count])
       try read(into: room, at: offset)
       let bytes = UnsafeRawBufferPointer(room)
-      inspect?(bytes)
+      // Whoever wants to see the content counts it, too; it is log, to which is only added.
+      if isFirst { inspect?(bytes) }
       inspector?.take(bytes)
       checksum.update(bytes)
       try output.take(bytes, at: offset)
-      rules.progress(UInt64(count))
+      if isFirst { rules.progress(UInt64(count)) }
       offset += UInt64(count)
     }
     if rules.isFrozen { try requireEnd(tools) }
-    try source.close()
     var summary = UnpackSummary()
-    try output.end(member, rules.restorer, &summary)
-    rules.done(output.sharing, summary)
+    try output.end(member, rules, &summary)
+    rules.totals.add(output.sharing, summary)
     let outcome = CopiedFile.Outcome(
       checksum: checksum.finish(), bad: inspector?.bad ?? [], changed: inspector?.changed ?? [])
     result.withLock { $0 = outcome }

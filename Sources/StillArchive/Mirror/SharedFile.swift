@@ -20,6 +20,12 @@ struct SharedFile {
   /// Compared and written together: a page of the server, the blocks of most file systems twice.
   private static let page = 8 << 10
 
+  /// That the file to share with cannot be what it was when it was compared. What has been made until
+  /// then is worth nothing.
+  struct EarlierIsLost: Error {
+    var reason: String
+  }
+
   let place: MirrorPlace
   let size: UInt64
   /// Whether pages of zeros may stay holes.
@@ -61,10 +67,10 @@ struct SharedFile {
   /// Ends it, when all of the content has come by: gives it what `member` says of it, or the earlier file
   /// another name.
   mutating func end(
-    _ member: TarMember, _ restorer: AttributeRestorer, _ summary: inout UnpackSummary
+    _ member: TarMember, _ rules: MirroredFile.Rules, _ summary: inout UnpackSummary
   ) throws {
     if file == nil {
-      if try earlierIsAll(of: member), linkEarlier() {
+      if earlierIsAll(of: member, rules.grain), linkEarlier(rules.totals) {
         sharing.linked += size
         return
       }
@@ -73,7 +79,7 @@ struct SharedFile {
     guard let file else { return }
     // Nothing was written where a hole is at the end.
     if try file.metadata().size != size { try file.truncate(to: size) }
-    try restorer.restore(member, file, &summary)
+    try rules.restorer.restore(member, file, &summary)
     try file.close()
     sharing.cloned = isClone ? size - min(size, sharing.written) : 0
   }
@@ -107,10 +113,12 @@ struct SharedFile {
       try tools.checkpoint()
       let count = Int(min(offset - done, UInt64(tools.otherRoom.count)))
       let room = UnsafeMutableRawBufferPointer(rebasing: tools.otherRoom[..<count])
-      guard try earlier.file.readFully(into: room, at: done) == count else {
-        throw StillError(
-          .copying, "\(earlier.file.path) became shorter while it was compared",
-          hint: "Somebody changes an earlier backup. Find out who before anything else.")
+      let got: Int
+      do { got = try earlier.file.readFully(into: room, at: done) } catch let error as StillError {
+        throw EarlierIsLost(reason: error.message)
+      }
+      guard got == count else {
+        throw EarlierIsLost(reason: "\(earlier.file.path) became shorter while it was compared")
       }
       try write(UnsafeRawBufferPointer(room), at: done)
       done += UInt64(count)
@@ -138,23 +146,23 @@ struct SharedFile {
   }
 
   /// Whether the earlier file is what this one would be, beside its content.
-  private func earlierIsAll(of member: TarMember) throws -> Bool {
+  private func earlierIsAll(of member: TarMember, _ grain: TimeGrain) -> Bool {
     guard let (file, metadata) = earlier, metadata.mode == member.mode,
-      metadata.modifiedSeconds == member.modifiedSeconds,
-      metadata.modifiedNanoseconds == member.modifiedNanoseconds
+      grain.isTime(of: metadata, member)
     else { return false }
     // Who is not root cannot give files to others, so here all of them are his own.
     let isRoot = Account.effectiveUser == 0
     let owner = isRoot ? member.owner : Account.effectiveUser
     guard metadata.owner == owner, metadata.group == member.group || !isRoot else { return false }
     var its = TarMember(path: member.path, kind: .file, metadata)
-    try its.takeAttributes(of: file)
+    guard (try? its.takeAttributes(of: file)) != nil else { return false }
     return its.attributes == member.attributes && its.accessList == member.accessList
   }
 
-  /// False where it cannot have another name, or is no longer what was compared.
-  private func linkEarlier() -> Bool {
-    guard let folder = place.earlier, let earlier,
+  /// False where it cannot have another name, has one in this mirror already, or is no longer what was
+  /// compared.
+  private func linkEarlier(_ totals: MirrorTotals) -> Bool {
+    guard let folder = place.earlier, let earlier, totals.mayLink(earlier.metadata.inode),
       (try? folder.makeHardLink(of: place.name, in: place.folder, place.name)) != nil
     else { return false }
     if let made = try? place.folder.metadata(of: place.name),

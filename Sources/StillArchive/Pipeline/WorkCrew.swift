@@ -9,8 +9,13 @@ final class WorkCrew: Sendable {
     /// Bytes of a file that are looked at together.
     static let roomSize = 1 << 20
     let room = UnsafeMutableRawBufferPointer.allocate(byteCount: roomSize, alignment: 4096)
-    /// For those of another file, to be compared with them.
-    let otherRoom = UnsafeMutableRawBufferPointer.allocate(byteCount: roomSize, alignment: 4096)
+    /// For those of another file, to be compared with them; made for whoever asks.
+    private(set) lazy var otherRoom: UnsafeMutableRawBufferPointer = {
+      let room = UnsafeMutableRawBufferPointer.allocate(byteCount: Tools.roomSize, alignment: 4096)
+      madeOtherRoom = room
+      return room
+    }()
+    private var madeOtherRoom: UnsafeMutableRawBufferPointer?
     let checksums: Checksums
     let checkpoint: () throws -> Void
 
@@ -21,7 +26,7 @@ final class WorkCrew: Sendable {
 
     deinit {
       room.deallocate()
-      otherRoom.deallocate()
+      madeOtherRoom?.deallocate()
     }
   }
 
