@@ -17,12 +17,17 @@ extension BackupPlan {
   func requireRoom(_ request: BackupRequest) throws {
     guard let bytes = stopping?.bytesWhileDown else { return }
     let earlier = try? Repository.open(request.repository).cluster(cluster)
-    let known: Double? =
-      switch request.format {
-      case .mirror: earlier?.shareOfLatestMirror() ?? 1.0
-      case .tar:
-        request.compression == .none ? 1 : earlier?.share(compressedWith: compression)
-      }
+    let known: Double?
+    let way: String
+    switch request.format {
+    case .mirror:
+      // What an index that is built anew, or a table that is packed, will make of tonight, nobody knows.
+      known = earlier?.shareOfLatestMirrors() ?? 1
+      way = "in a mirror"
+    case .tar:
+      known = request.compression == .none ? 1 : earlier?.share(compressedWith: compression)
+      way = "with compression \(compression)"
+    }
     let needed = UInt64(Double(bytes) * (known.map { $0 * Self.margin } ?? Self.usualShare))
     let folder =
       try (try? OpenFolder.open(request.repository))
@@ -32,7 +37,7 @@ extension BackupPlan {
     throw StillError(
       .precondition,
       "\(ByteCount.text(bytes)) are to be copied while the server is down, about "
-        + "\(ByteCount.text(needed)) with compression \(compression), and the repository "
+        + "\(ByteCount.text(needed)) \(way), and the repository "
         + "\(request.repository) has room for \(ByteCount.text(free))",
       hint: "Free some room there (a backup that is not needed any more), or use another --repo.")
   }
@@ -52,15 +57,20 @@ extension ClusterFolder {
 }
 
 extension ClusterFolder {
-  /// What the latest mirror had to write of its content, 0…1, where it had another to share with.
-  fileprivate func shareOfLatestMirror() -> Double? {
-    for id in ((try? backups()) ?? []).reversed() {
-      guard let record = try? backup(id.description).record(), let mirror = record.mirror,
-        record.bytesRead > 0
+  /// So many nights tell what the next one may be like.
+  private static let nights = 7
+
+  /// The most that one of the latest mirrors had to write of its content, 0…1; nil where none had another
+  /// to share with.
+  func shareOfLatestMirrors() -> Double? {
+    var shares: [Double] = []
+    for id in ((try? backups()) ?? []).reversed() where shares.count < ClusterFolder.nights {
+      guard let record = try? backup(id.description).record(),
+        record.mirror?.sharedWith != nil, record.bytesRead > 0
       else { continue }
-      return mirror.sharedWith.map { _ in Double(record.bytesWritten) / Double(record.bytesRead) }
+      shares.append(Double(record.bytesWritten) / Double(record.bytesRead))
     }
-    return nil
+    return shares.max()
   }
 }
 

@@ -12,12 +12,23 @@ enum RecordFile {
   private static let digits = 64
   /// What a record is called until all of it is on the disk.
   static let newName: FilePath = ".backup.json-new"
+  /// In bytes; nobody reads more.
+  static let mostBytes = 64 << 20
 
+  /// - Throws: `.copying` for one that is so large that nobody would read it.
   static func write(_ record: BackupRecord, to file: OpenFile) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     // Without the closing "\n}", which comes after the seal.
     let body = Array(try encoder.encode(record)).dropLast(2)
+    guard body.count + seal.count + digits + end.count <= mostBytes else {
+      throw StillError(
+        .copying,
+        "\(file.path) would have \(ByteCount.text(UInt64(body.count))), and nobody reads more than "
+          + "\(ByteCount.text(UInt64(mostBytes)))",
+        hint: "A mirror's names each file of the WAL: back up while less of it is kept "
+          + "(archive_command may fail), or with --format tar.")
+    }
     try file.writeAll(Array(body))
     try file.writeAll(seal + Array(try digest(body).utf8) + end)
     try file.sync()
@@ -34,7 +45,7 @@ enum RecordFile {
   /// - Throws: `.copying` where the file was changed or cut short, comes from a newer pgstill, or says
   ///   what no backup has.
   static func read(_ file: OpenFile) throws -> BackupRecord {
-    let bytes = try file.readAll()
+    let bytes = try file.readAll(limit: mostBytes)
     let tail = seal.count + digits + end.count
     let body = bytes.dropLast(min(tail, bytes.count))
     guard bytes.count > tail, bytes.suffix(tail).starts(with: seal),

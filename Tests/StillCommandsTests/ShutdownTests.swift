@@ -136,6 +136,10 @@ import Testing
       try site.backUp(prefix: ["unshare", "-m", "sh", "-c", mount, "sh"]), 11)
     #expect(failure.message.contains("room for 2.0 MiB"), "\(failure)")
     #expect(failure.message.contains("MiB are to be copied"))
+    let mirror = try site.failure(
+      try site.backUp(["--format", "mirror"], prefix: ["unshare", "-m", "sh", "-c", mount, "sh"]),
+      11)
+    #expect(mirror.message.contains(" in a mirror, and the repository"), "\(mirror)")
     #expect(try site.postmaster() == before)
   }
 

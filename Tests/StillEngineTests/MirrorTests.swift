@@ -45,6 +45,34 @@ import Testing
     #expect(try OpenFolder.open(place.path.appending("etc")).metadata().mode == before)
   }
 
+  @Test("The forecast of a mirror is the worst of the latest nights, of those that could share")
+  func forecast() throws {
+    let place = try TestFolder(on: .memory)
+    let cluster = ClusterFolder(name: "main", folder: try OpenFolder.open(place.path))
+    let small = try SmallBackup(.none)
+    func night(_ number: Int64, written: UInt64, alone: Bool = false) throws {
+      var record = try small.backup.record()
+      let moment = CalendarTime(secondsSince1970: 1_790_000_000 + number)
+      record.id = RunID(at: moment, salt: 1)
+      record.archives = []
+      var sharing = BackupRecord.Mirror.Sharing()
+      sharing.written = written
+      record.mirror = .init(
+        sharedWith: alone ? nil : small.backup.id, sharing: sharing,
+        parts: [.init(name: "base", files: 1, bytes: 100, folders: [], links: [], unlisted: [])])
+      try cluster.folder.makeFolder(FilePath(record.id.description), permissions: 0o700)
+      let folder = try cluster.folder.folder(FilePath(record.id.description))
+      try RecordFile.write(record, to: folder.file("backup.json", .create(permissions: 0o600)))
+    }
+    #expect(cluster.shareOfLatestMirrors() == nil)
+    try night(0, written: 100, alone: true)
+    #expect(cluster.shareOfLatestMirrors() == nil)
+    try night(1, written: 80)
+    try night(2, written: 60)
+    for number in 3...8 { try night(Int64(number), written: 1) }
+    #expect(cluster.shareOfLatestMirrors() == 0.6)
+  }
+
   @Test("Configuration that cannot be written to the mirror is none that cannot be read")
   func configuration() throws {
     let place = try TestFolder(on: .disk)

@@ -90,6 +90,19 @@ import Testing
     ),
   ]
 
+  @Test("A record that is too large to be read is not written")
+  func large() throws {
+    let small = try SmallBackup(.none)
+    var record = try small.backup.record()
+    record.missing = [String(repeating: "x", count: RecordFile.mostBytes)]
+    let failure = #expect(throws: StillError.self) {
+      try RecordFile.replace(record, in: small.backup.folder)
+    }
+    #expect(failure?.status == .copying)
+    #expect(failure?.message.contains("nobody reads more than 64.0 MiB") == true)
+    #expect(try small.backup.record().missing == [])
+  }
+
   @Test("Values that no backup has", arguments: absurd.indices)
   func values(_ index: Int) throws {
     let (word, change) = RecordTests.absurd[index]
