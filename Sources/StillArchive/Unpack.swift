@@ -44,6 +44,8 @@ public struct UnpackOptions {
   /// Whether another checksum of the archive is an error, and not just noted. It is where nothing else
   /// says whether the content is right.
   public var refusesChangedArchive = true
+  /// Links that become empty folders where they are left out: nothing is lost with what they led to.
+  public var foldersForLinks: Set<FilePath> = []
   /// Links that shall say something else than they did: tablespaces that move.
   public var linkTargets: [FilePath: [UInt8]] = [:]
   /// Whether to leave a link out. Where one at the root of the archive was left out, `last` gets no
@@ -170,6 +172,7 @@ private final class Unpacker: TarSink {
     case .link(let target):
       guard !options.leavesOutLink(path) else {
         summary.linksNotMade.append(.init(path: path, target: FilePath(bytes: target)))
+        if options.foldersForLinks.contains(path) { try makeFolder(path) }
         return nil
       }
       let (folder, name) = try place(path)
@@ -228,7 +231,9 @@ private final class Unpacker: TarSink {
 
   private func nameLast() throws {
     guard let last = options.last,
-      !summary.linksNotMade.contains(where: { $0.path.components.count == 1 })
+      !summary.linksNotMade.contains(where: {
+        $0.path.components.count == 1 && !options.foldersForLinks.contains($0.path)
+      })
     else { return }
     let (folder, name) = try place(last)
     guard try folder.metadataIfPresent(of: name.waitingName) != nil else { return }

@@ -80,6 +80,7 @@ final class RestoreJob {
     }
     options.leftOut = plan.leftOut
     options.leavesOutLink = ServerFolders.own(linkAt:)
+    options.foldersForLinks = ServerFolders.dispensable
     try unpack("base", into: target, options)
   }
 

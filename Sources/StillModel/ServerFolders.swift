@@ -9,8 +9,12 @@ public enum ServerFolders {
   /// The manual, "Database File Layout"; those whose content a backup leaves out are not among them.
   public static let names: Set<FilePath> = [
     "base", "global", "pg_xact", "pg_multixact", "pg_commit_ts", "pg_twophase", "pg_logical",
-    "pg_tblspc",
+    "pg_tblspc", "pg_stat",
   ]
+
+  /// Those that a cluster is whole without: counters, which the server removes at its start and after a
+  /// crash does not even read (src/backend/utils/activity/pgstat.c).
+  public static let dispensable: Set<FilePath> = ["pg_stat"]
 
   /// Whether a link at `path`, counted from the data directory, would be in the place of the cluster's
   /// own files.

@@ -22,9 +22,10 @@ import Testing
   func refused() throws {
     let site = try OnlineSite()
     let database = try site.cluster.sql("SELECT oid FROM pg_database WHERE datname = 'postgres'")
-    for (index, path) in ["pg_xact", "base/\(database)", "base", "pg_multixact/members", "global"]
-      .enumerated()
-    {
+    let moved = [
+      "pg_xact", "base/\(database)", "base", "pg_multixact/members", "global", "pg_stat",
+    ]
+    for (index, path) in moved.enumerated() {
       let place = try move(path, of: site, to: "moved-\(index)")
       let refusal = try StillCommandsTests.refused(
         site.words() + ["--progress", "none"], 11, environment: site.environment(), again: false)
@@ -81,7 +82,9 @@ import Testing
     let site = try OnlineSite()
     let key = site.cluster.folder.appending("key")
     try Tool.demand("touch", key.string)
-    let place = try move("pg_stat", of: site, to: "moved")
+    let own = site.cluster.dataDirectory.appending("pg_own")
+    try Tool.demand("sh", "-ec", "mkdir \(own); echo mine >\(own)/file")
+    let place = try move("pg_own", of: site, to: "moved")
     for (name, target) in [("server.key", key), ("log", place)] {
       try Tool.demand("ln", "-s", target.string, "\(site.cluster.dataDirectory)/\(name)")
     }
@@ -92,14 +95,14 @@ import Testing
     let refusal = try StillCommandsTests.refused(
       ["verify", "latest", "--repo", site.repository, "--start", "--progress", "none"], 11,
       again: false)
-    #expect(refusal.message.contains("pg_stat"))
+    #expect(refusal.message.contains("pg_own"))
     #expect(refusal.message.contains(place.string))
     #expect(try Tool.demand("sh", "-c", "cd \(place) && sha256sum *") == before)
     #expect(try site.published().record().proof == nil)
 
     // Others lead to what a server only reads, if at all.
-    try Tool.demand("rm", "\(site.cluster.dataDirectory)/pg_stat")
-    try Tool.demand("mv", place.string, "\(site.cluster.dataDirectory)/pg_stat")
+    try Tool.demand("rm", own.string)
+    try Tool.demand("mv", place.string, own.string)
     try Tool.demand("mkdir", place.string)
     try site.cluster.start()
     try #require(site.backUp().status == 3)

@@ -39,6 +39,17 @@ import Testing
     #expect(try target.metadataIfPresent(of: "global/pg_control") != nil)
   }
 
+  @Test("In the place of counters an empty folder does")
+  func counters() throws {
+    let small = try SmallBackup(.none, moved: "pg_stat")
+    let place = try TestFolder(on: .memory)
+    let result = try restored(small, into: place)
+    let target = try OpenFolder.open(place.path.appending("data"))
+    #expect(try target.metadata(of: "pg_stat").kind == .folder)
+    #expect(result.notes.contains { $0.hasPrefix("pg_stat was a link") })
+    #expect(try target.metadataIfPresent(of: "global/pg_control") != nil)
+  }
+
   @Test("A proof says that it cannot be tried", arguments: ["base", "base/5"])
   func proof(_ path: FilePath) throws {
     let small = try SmallBackup(.none, moved: path)

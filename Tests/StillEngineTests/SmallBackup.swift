@@ -52,7 +52,8 @@ final class SmallBackup {
       place = try TestFolder(on: .disk)
       let root = try OpenFolder.open(place.path)
       for folder in [
-        "data", "data/base", "data/base/5", "data/global", "data/pg_tblspc", "data/pg_xact",
+        "data", "data/base", "data/base/5", "data/global", "data/pg_stat", "data/pg_tblspc",
+        "data/pg_xact",
         "space", "space/PG_15_202209061", "space/PG_15_202209061/5", "wal", "wal/archive_status",
       ] { try root.makeFolder(FilePath(folder), permissions: 0o700) }
       func write(_ name: String, _ bytes: [UInt8]) throws {
