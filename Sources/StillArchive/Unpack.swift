@@ -81,15 +81,19 @@ public struct UnpackOptions {
 /// Copies a part of a mirror into an empty folder, as `unpack(archive:into:_:)` unpacks an archive. Where
 /// both are on one file system that can do it, the files share their blocks.
 ///
-/// - Parameter elsewhere: folders of it that are no part of it.
+/// - Parameters:
+///   - elsewhere: folders of it that are no part of it.
+///   - apart: what its inodes could not take, by the path in this part.
 /// - Throws: as the other does.
 public func unpack(
-  mirror: OpenFolder, without elsewhere: Set<FilePath> = [], into folder: OpenFolder,
+  mirror: OpenFolder, without elsewhere: Set<FilePath> = [],
+  apart: [FilePath: BackupRecord.Mirror.Apart] = [:], into folder: OpenFolder,
   _ options: UnpackOptions = UnpackOptions()
 ) throws -> UnpackSummary {
   let unpacker = try Unpacker(archive: mirror.path, into: folder, options)
-  let reader = MirrorReader(
+  var reader = MirrorReader(
     mirror, without: elsewhere, workers: options.workers, options.cancellation)
+  reader.apart = apart
   try reader.read(into: unpacker)
   return try unpacker.finish()
 }
@@ -427,6 +431,9 @@ extension UnpackSummary {
 }
 
 extension UnpackSummary {
+  /// How many attributes and ACLs were not kept.
+  var lostAttributes: UInt64 { UInt64(attributesNotKept.count) + moreAttributesNotKept }
+
   /// Where a file system has no attributes, there is one for each file.
   mutating func addAttributeNotKept(_ why: String) {
     if attributesNotKept.count < 10 {

@@ -122,6 +122,14 @@ struct ShowDocument: Displayable {
       separator: ", ")
     text += "\n"
     for line in record.missing { text += "  missing       \(line)\n" }
+    let shown = 10
+    for apart in record.mirror?.apart.prefix(shown) ?? [] {
+      text += "  kept apart    \(apart.path.path): \(apart.text)\n"
+    }
+    if let mirror = record.mirror, mirror.apart.count > shown || mirror.moreApart > 0 {
+      text += "                and of \(max(0, mirror.apart.count - shown)) more"
+      text += mirror.moreApart > 0 ? "; lost of \(mirror.moreApart)\n" : "\n"
+    }
     if let bad = record.badPages {
       text += "  page checks   \(bad.isEmpty ? "every page is good" : "damaged in the cluster:")\n"
       for bad in bad { text += "                \(bad.text)\n" }

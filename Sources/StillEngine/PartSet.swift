@@ -118,7 +118,10 @@ final class PartSet {
     try tree.finish()
     for note in tree.notes { run.observer.noticed(note) }
     giveFoldersToWAL()
-    return .init(sharedWith: place.earlier?.id, sharing: tree.sharing, parts: mirrored)
+    let (apart, more) = tree.apart
+    return .init(
+      sharedWith: place.earlier?.id, sharing: tree.sharing, parts: mirrored, apart: apart,
+      moreApart: more)
   }
 
   /// The folders of an empty `pg_wal` come with the data directory, and lie in the other part.

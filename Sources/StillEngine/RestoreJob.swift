@@ -99,6 +99,9 @@ final class RestoreJob {
       let name = RestoreFolder.name(Account.effectiveUser)
       notes.append(
         "\(ownersNotKept) files and folders belong to \(name), not to their former owner")
+      notes += (record.mirror?.apart ?? []).prefix(10).map {
+        "\($0.path.path) belonged to \($0.text)"
+      }
     }
     notes += attributesNotKept.map { "extended attribute not kept: \($0)" }
     if moreAttributesNotKept > 0 {
@@ -115,6 +118,10 @@ final class RestoreJob {
         "configuration lay outside the data directory and is in \(backup.path.appending(name)); "
           + (record.kind == .mirror ? "copy it from there" : "unpack it with tar")
           + ", or restore with --config-dir")
+    }
+    if let more = record.mirror?.moreApart, more > 0 {
+      notes.append(
+        "of \(more) files and folders the mirror has lost the owner, mode or attributes")
     }
     if record.server.isStandby {
       notes.append("the backup is of a standby: remove standby.signal to start it as a primary")
@@ -157,12 +164,18 @@ final class RestoreJob {
     // Those above files of configuration are of the mirror's making.
     options.leavesFoldersAlone = name == "config"
     if options.expected == nil { options.expected = try record.unlistedFiles(ofPart: name) }
-    let tree = try backup.folder.folder(MirrorPart.folder(of: name))
+    let home = MirrorPart.folder(of: name)
+    let tree = try backup.folder.folder(home)
     let elsewhere = MirrorPart.elsewhere(of: name)
     if let part = record.mirror?.parts.first(where: { $0.name == name }) {
       try requireShape(of: tree, without: elsewhere, part, run.cancellation)
     }
-    return try StillArchive.unpack(mirror: tree, without: elsewhere, into: folder, options)
+    var apart: [FilePath: BackupRecord.Mirror.Apart] = [:]
+    for entry in record.mirror?.apart ?? [] {
+      if let path = entry.path.path.relative(to: home) { apart[path] = entry }
+    }
+    return try StillArchive.unpack(
+      mirror: tree, without: elsewhere, apart: apart, into: folder, options)
   }
 
   private func unpackArchive(

@@ -21,6 +21,7 @@ extension BackupRecord {
         [
           mirror.parts.map(\.bytes), [sharing.linked, sharing.cloned, sharing.written],
           mirror.parts.map { UInt64(bitPattern: Int64($0.files)) },
+          [UInt64(bitPattern: Int64(mirror.moreApart))],
         ].allSatisfy(BackupRecord.canBe)
       else { return "files of more than there can be" }
       guard archives.isEmpty, Set(mirror.parts.map(\.name)).count == mirror.parts.count else {

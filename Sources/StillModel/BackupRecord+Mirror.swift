@@ -70,11 +70,19 @@ extension BackupRecord {
     public var sharedWith: RunID?
     public var sharing: Sharing
     public var parts: [Part]
+    /// In the order of their paths.
+    public var apart: [Apart]
+    /// How many more there are than `mostApart`; what those had is lost.
+    public var moreApart: Int
 
-    public init(sharedWith: RunID?, sharing: Sharing, parts: [Part]) {
+    public init(
+      sharedWith: RunID?, sharing: Sharing, parts: [Part], apart: [Apart] = [], moreApart: Int = 0
+    ) {
       self.sharedWith = sharedWith
       self.sharing = sharing
       self.parts = parts
+      self.apart = apart
+      self.moreApart = moreApart
     }
   }
 

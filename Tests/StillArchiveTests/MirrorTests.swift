@@ -14,6 +14,7 @@ import Testing
     var part: BackupRecord.Mirror.Part
     var sharing: BackupRecord.Mirror.Sharing
     var notes: [String]
+    var apart: [BackupRecord.Mirror.Apart] = []
     var files: [ManifestFile]
 
     var manifest: BackupManifest {
@@ -45,7 +46,7 @@ import Testing
     let part = try writer.finish()
     try mirror.finish()
     return Mirrored(
-      part: part, sharing: mirror.sharing, notes: mirror.notes, files: files)
+      part: part, sharing: mirror.sharing, notes: mirror.notes, apart: mirror.apart.0, files: files)
   }
 
   private func findings(_ name: String, _ mirrored: Mirrored) throws -> VerifyFindings {
@@ -353,6 +354,35 @@ import Testing
     #expect(one.identity != two.identity)
     #expect(second.sharing.linked == 8192)
     #expect(try findings("two", second).isClean)
+  }
+
+  @Test("What an inode has not comes from the record when the mirror is copied")
+  func apart() throws {
+    try temporary.write("key", to: "source/server.key")
+    try temporary.write("control", to: "source/global/pg_control")
+    let made = try mirror("one")
+    #expect(made.apart == [])
+    let list = "user::rw-,group::r--,mask::r--,other::---,user:7:r--"
+    let given = BackupRecord.Mirror.Apart(
+      path: .init("server.key"), mode: 0o4640, owner: 4711, group: 4712, ownerName: nil,
+      groupName: nil, accessList: list, inheritedAccessList: nil,
+      attributes: [.init(name: "user.note", value: [1, 0, 2])])
+    let text = try JSONEncoder().encode(given)
+    let read = try JSONDecoder().decode(BackupRecord.Mirror.Apart.self, from: text)
+    let summary = try unpack(
+      mirror: folder("one/data"), without: ["pg_wal"], apart: ["server.key": read],
+      into: folder("target"))
+    let isRoot = Account.effectiveUser == 0
+    #expect(summary.ownersNotKept == (isRoot ? 0 : 1))
+    let file = try folder("target").file("server.key")
+    let metadata = try file.metadata()
+    if isRoot { #expect(metadata.owner == 4711 && metadata.group == 4712) }
+    #expect(metadata.mode == 0o4640)
+    #expect(
+      try file.extendedAttributes() == [
+        ExtendedAttribute(name: Array("user.note".utf8), value: [1, 0, 2])
+      ])
+    #expect(try AccessLists.access(of: file.descriptor, shown: "")?.contains("r--:7") == true)
   }
 
   @Test("Each thing that is wrong in a mirror is named")

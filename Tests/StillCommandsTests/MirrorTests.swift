@@ -243,6 +243,37 @@ import Testing
     #expect(try !cluster.names().contains { $0.hasPrefix(".partial-") })
   }
 
+  @Test("An owner that a run without root cannot give is in the record, and named")
+  func owners() throws {
+    try #require(Account.effectiveUser == 0, "only root may give files away")
+    let key = site.cluster.dataDirectory.appending("server.key").string
+    try Tool.demand("sh", "-ec", "echo key >\(key); chown root:postgres \(key); chmod 640 \(key)")
+    for isLinked in [false, true] {
+      let mirror = try #require(try backUp().record().mirror)
+      #expect(mirror.moreApart == 0 && mirror.apart.count == 1)
+      let apart = try #require(mirror.apart.first)
+      #expect(apart.path.path == "data/server.key")
+      #expect(apart.owner == 0 && apart.ownerName == "root" && apart.groupName == "postgres")
+      #expect(apart.mode == 0o640)
+      let links = try Tool.demand(
+        "stat", "-c", "%U %h", "\(site.published().path)/data/server.key")
+      #expect(links == "postgres \(isLinked ? 2 : 1)\n")
+    }
+    let shown = try PgstillProgram.run(["show", "latest", "--repo", site.repository])
+    #expect(
+      shown.output.contains("kept apart    data/server.key: root:postgres 0640"), "\(shown.output)")
+    let place = try TestFolder(on: .disk, owner: FakeHost.owner)
+    let restored = try PgstillProgram.run([
+      "restore", "latest", "--repo", site.repository, "--target", "\(place.path)/data",
+      "--tablespace-mapping", "\(site.tablespace)=\(place.path)/space",
+    ])
+    #expect(restored.status == 0, "\(restored.talk)")
+    #expect(
+      restored.output.contains("note: data/server.key belonged to root:postgres 0640"),
+      "\(restored.output)")
+    #expect(try problems() == [])
+  }
+
   @Test("A run that was killed leaves nothing that the next one does not remove")
   func killed() throws {
     _ = try backUp()

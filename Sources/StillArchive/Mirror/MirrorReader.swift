@@ -12,6 +12,8 @@ struct MirrorReader {
   private let elsewhere: Set<FilePath>
   private let workers: Int
   private let cancellation: Cancellation?
+  /// What inodes of it could not take.
+  var apart: [FilePath: BackupRecord.Mirror.Apart] = [:]
 
   init(
     _ folder: OpenFolder, without elsewhere: Set<FilePath>, workers: Int,
@@ -34,11 +36,11 @@ struct MirrorReader {
       if MirrorReader.last.contains(entry.path) {
         last[entry.path] = entry
       } else {
-        try MirrorReader.take(entry, into: sink, crew)
+        try take(entry, into: sink, crew)
       }
     }
     for path in MirrorReader.last {
-      if let entry = last[path] { try MirrorReader.take(entry, into: sink, crew) }
+      if let entry = last[path] { try take(entry, into: sink, crew) }
     }
     for path in remarks.specialFiles {
       _ = try sink.begin(TarMember(path: path, kind: .other(0), mode: 0))
@@ -46,23 +48,26 @@ struct MirrorReader {
     try crew.drain()
   }
 
-  private static func take(
-    _ entry: TreeEntry, into sink: any TarSink, _ crew: WorkCrew
-  ) throws {
+  private func take(_ entry: TreeEntry, into sink: any TarSink, _ crew: WorkCrew) throws {
+    func begin(_ member: TarMember) throws -> ArchivedFile? {
+      var member = member
+      if let apart = apart[member.path] { member.take(apart) }
+      return try sink.begin(member)
+    }
     switch entry.kind {
     case .folder(let folder):
       var member = TarMember(path: entry.path, kind: .folder, entry.metadata)
       if let folder { try member.takeAttributes(of: folder) }
-      _ = try sink.begin(member)
+      _ = try begin(member)
     case .link(let target):
-      _ = try sink.begin(TarMember(path: entry.path, kind: .link(target: target), entry.metadata))
+      _ = try begin(TarMember(path: entry.path, kind: .link(target: target), entry.metadata))
     case .file:
       guard let source = try entry.open(isFrozen: true) else { return }
       let metadata = try source.metadata()
       var member = TarMember(path: entry.path, kind: .file, metadata)
       try member.takeAttributes(of: source)
       member.sparse = try SparseMap.of(source, metadata)
-      guard let file = try sink.begin(member) else { return }
+      guard let file = try begin(member) else { return }
       try crew.give { tools in
         try file.take(source, tools)
         try source.close()

@@ -8,6 +8,8 @@ final class MirrorTotals: Sendable {
   private struct State {
     var sharing = BackupRecord.Mirror.Sharing()
     var summary = UnpackSummary()
+    var apart: [BackupRecord.Mirror.Apart] = []
+    var moreApart = 0
     /// Inodes of the earlier mirror's files that have a name in this one, all on one file system.
     var linked: Set<UInt64> = []
     var notUsed: [String] = []
@@ -23,6 +25,16 @@ final class MirrorTotals: Sendable {
       state.sharing.cloned += sharing.cloned
       state.sharing.written += sharing.written
       state.summary.add(summary)
+    }
+  }
+
+  func add(_ apart: BackupRecord.Mirror.Apart) {
+    state.withLock { state in
+      if state.apart.count < BackupRecord.Mirror.mostApart {
+        state.apart.append(apart)
+      } else {
+        state.moreApart += 1
+      }
     }
   }
 
@@ -43,6 +55,16 @@ final class MirrorTotals: Sendable {
 
   var sharing: BackupRecord.Mirror.Sharing { state.withLock { $0.sharing } }
 
+  /// In the order of their paths, and how many more there are.
+  var apart: ([BackupRecord.Mirror.Apart], more: Int) {
+    state.withLock { state in
+      let inOrder = state.apart.sorted {
+        $0.path.path.bytes.lexicographicallyPrecedes($1.path.path.bytes)
+      }
+      return (inOrder, state.moreApart)
+    }
+  }
+
   /// What could not be made as it was, for the user.
   var notes: [String] {
     state.withLock { state in
@@ -51,12 +73,12 @@ final class MirrorTotals: Sendable {
       if summary.moreAttributesNotKept > 0 {
         notes.append("\(summary.moreAttributesNotKept) more extended attributes were not kept")
       }
-      if summary.ownersNotKept > 0 {
-        let owner =
-          Account.of(user: Account.effectiveUser)?.name ?? "user \(Account.effectiveUser)"
+      if !state.apart.isEmpty {
         notes.append(
-          "\(summary.ownersNotKept) files and folders of the mirror belong to \(owner), not to their "
-            + "owner")
+          "\(state.apart.count + state.moreApart) files and folders of the mirror have not the owner, "
+            + "mode or attributes that they should: backup.json has those"
+            + (state.moreApart == 0 ? "" : " of the first \(state.apart.count) only")
+            + ", and restore uses them")
       }
       notes += state.notUsed.map { "nothing is shared with an earlier file: \($0)" }
       if state.moreNotUsed > 0 {

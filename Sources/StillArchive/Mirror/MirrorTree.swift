@@ -55,12 +55,19 @@ public final class MirrorTree {
       try place.folder.rename(Self.waiting(place.name), to: place.name)
     }
     for (path, member) in folders.reversed() {
-      try restorer.restore(member, root.folder(path), &summary)
+      let folder = try root.folder(path)
+      let lost = summary.lostAttributes
+      try restorer.restore(member, folder, &summary)
+      noteApart(
+        member, at: path, try folder.metadata(), hasAttributes: summary.lostAttributes == lost)
     }
     totals.add(.init(), summary)
   }
 
   public var sharing: BackupRecord.Mirror.Sharing { totals.sharing }
+
+  /// What inodes of it could not take, and of how many more that is not known.
+  public var apart: ([BackupRecord.Mirror.Apart], more: Int) { totals.apart }
 
   /// What could not be made as it was, for the user.
   public var notes: [String] { totals.notes }
@@ -75,6 +82,15 @@ public final class MirrorTree {
 
   func add(_ sharing: BackupRecord.Mirror.Sharing, _ summary: UnpackSummary) {
     totals.add(sharing, summary)
+  }
+
+  /// Remembers what the inode that was made of a member could not take.
+  func noteApart(
+    _ member: TarMember, at path: FilePath, _ inode: FileMetadata, hasAttributes: Bool
+  ) {
+    let apart = member.apart(
+      at: path, from: inode, hasAttributes: hasAttributes, restorer.names)
+    if let apart { totals.add(apart) }
   }
 
   /// Makes a folder where it is missing, and those above it.

@@ -147,11 +147,14 @@ public final class MirrorWriter: PartWriter {
     if source.isDataDirectory, let oid = ServerFolders.tablespace(ofLinkAt: link.path) {
       target = MirrorPart.target(ofTablespace: oid).bytes
     }
-    let place = try tree.placeForWriting(folder.joining(link.path))
+    let path = folder.joining(link.path)
+    let place = try tree.placeForWriting(path)
     try place.folder.makeLink(place.name, to: target)
     var summary = UnpackSummary()
     try tree.restorer.restoreLink(link, place.name, in: place.folder, &summary)
     tree.add(.init(), summary)
+    tree.noteApart(
+      link, at: path, try place.folder.metadata(of: place.name), hasAttributes: true)
     part.links.append(
       .init(path: .init(link.path), target: .init(FilePath(bytes: target))))
   }
@@ -167,8 +170,8 @@ public final class MirrorWriter: PartWriter {
     try member.takeAttributes(of: source)
     let isSparse = try SparseMap.of(source, metadata) != nil
     let file = MirroredFile(
-      source, member, to: try placeMaking(path), rules, isSparse: isSparse, inspector,
-      inspect: inspect)
+      source, member, at: folder.joining(path), try placeMaking(path), rules, isSparse: isSparse,
+      inspector, inspect: inspect)
     underway.add(listed ?? path, modified: member.modifiedSeconds, file, name: path)
     count(member.size)
     return file
@@ -180,6 +183,9 @@ public final class MirrorWriter: PartWriter {
     try file.writeAll(content)
     var (sharing, summary) = (BackupRecord.Mirror.Sharing(), UnpackSummary())
     try tree.restorer.restore(member, file, &summary)
+    tree.noteApart(
+      member, at: folder.joining(member.path), try file.metadata(),
+      hasAttributes: summary.lostAttributes == 0)
     try file.close()
     sharing.written = UInt64(content.count)
     tree.add(sharing, summary)

@@ -22,6 +22,8 @@ final class MirroredFile: FileUnderway, @unchecked Sendable {
 
   private let source: OpenFile
   private let member: TarMember
+  /// Counted from the backup's folder.
+  private let path: FilePath
   private let place: MirrorPlace
   private let rules: Rules
   private let isSparse: Bool
@@ -30,12 +32,13 @@ final class MirroredFile: FileUnderway, @unchecked Sendable {
   private let result = Mutex<CopiedFile.Outcome?>(nil)
 
   init(
-    _ source: OpenFile, _ member: TarMember, to place: MirrorPlace, _ rules: Rules,
-    isSparse: Bool, _ makeInspector: @escaping () -> PageInspector?,
+    _ source: OpenFile, _ member: TarMember, at path: FilePath, _ place: MirrorPlace,
+    _ rules: Rules, isSparse: Bool, _ makeInspector: @escaping () -> PageInspector?,
     inspect: ((UnsafeRawBufferPointer) -> Void)?
   ) {
     self.source = source
     self.member = member
+    self.path = path
     self.place = place
     self.rules = rules
     self.isSparse = isSparse
@@ -84,6 +87,11 @@ final class MirroredFile: FileUnderway, @unchecked Sendable {
     var summary = UnpackSummary()
     try output.end(member, rules, &summary)
     rules.totals.add(output.sharing, summary)
+    let apart = output.made.flatMap {
+      member.apart(
+        at: path, from: $0, hasAttributes: summary.lostAttributes == 0, rules.restorer.names)
+    }
+    if let apart { rules.totals.add(apart) }
     let outcome = CopiedFile.Outcome(
       checksum: checksum.finish(), bad: inspector?.bad ?? [], changed: inspector?.changed ?? [])
     result.withLock { $0 = outcome }

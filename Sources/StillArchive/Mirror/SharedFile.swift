@@ -36,6 +36,8 @@ struct SharedFile {
   private var file: OpenFile?
   private var isClone = false
   private(set) var sharing = BackupRecord.Mirror.Sharing()
+  /// Of the inode, at the end.
+  private(set) var made: FileMetadata?
 
   init(at place: MirrorPlace, size: UInt64, isSparse: Bool, _ tools: WorkCrew.Tools) throws {
     self.place = place
@@ -72,6 +74,7 @@ struct SharedFile {
     if file == nil {
       if earlierIsAll(of: member, rules.grain), linkEarlier(rules.totals) {
         sharing.linked += size
+        made = earlier?.metadata
         return
       }
       try begin(at: size)
@@ -80,6 +83,7 @@ struct SharedFile {
     // Nothing was written where a hole is at the end.
     if try file.metadata().size != size { try file.truncate(to: size) }
     try rules.restorer.restore(member, file, &summary)
+    made = try file.metadata()
     try file.close()
     sharing.cloned = isClone ? size - min(size, sharing.written) : 0
   }
