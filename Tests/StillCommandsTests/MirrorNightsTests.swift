@@ -73,9 +73,11 @@ import Testing
     }
   }
 
-  @Test("Ten nights take little more than one, and each of them comes back")
-  func tenNights() throws {
-    let nights = try Nights(["mkfs.xfs", "-q", "-m", "reflink=1"])
+  @Test(
+    "Ten nights take little more than one, and each of them comes back",
+    arguments: [["mkfs.xfs", "-q", "-m", "reflink=1"], ["mkfs.btrfs", "-q"]])
+  func tenNights(_ maker: [String]) throws {
+    let nights = try Nights(maker)
     try nights.disk.remount()
     let empty = try nights.disk.usedBytes()
     var records = [try nights.backUp()]
@@ -94,7 +96,7 @@ import Testing
     let all = try nights.disk.usedBytes() - empty
     let changed = UInt64(9 * Nights.pages / 100 * 8192)
     let share = Double(all) / Double(full)
-    print("ten nights: \(all) bytes, one: \(full), changed pages: \(changed), \(share) of one")
+    print("\(maker[0]): ten nights \(all) bytes, one \(full), changed \(changed), \(share) of one")
     #expect(Double(all) < 1.3 * Double(full) + Double(changed))
 
     for night in 0..<10 {
