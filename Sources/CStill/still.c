@@ -31,21 +31,19 @@ int still_open_direct(const char *path, int writes) {
 
 int still_extents(int file, uint64_t start, int syncs, struct still_extent *extents, int capacity) {
   // The kernel's answer ends in as many extents as there is room for.
-  struct {
-    struct fiemap head;
-    struct fiemap_extent extents[64];
-  } map = {0};
+  _Alignas(struct fiemap) char room[sizeof(struct fiemap) + 64 * sizeof(struct fiemap_extent)] = {0};
+  struct fiemap *map = (struct fiemap *)room;
   if (capacity > 64) capacity = 64;
-  map.head.fm_start = start;
-  map.head.fm_length = FIEMAP_MAX_OFFSET - start;
-  map.head.fm_flags = syncs ? FIEMAP_FLAG_SYNC : 0;
-  map.head.fm_extent_count = (uint32_t)capacity;
-  if (ioctl(file, FS_IOC_FIEMAP, &map) != 0) return -1;
+  map->fm_start = start;
+  map->fm_length = FIEMAP_MAX_OFFSET - start;
+  map->fm_flags = syncs ? FIEMAP_FLAG_SYNC : 0;
+  map->fm_extent_count = (uint32_t)capacity;
+  if (ioctl(file, FS_IOC_FIEMAP, map) != 0) return -1;
   const uint32_t untold = FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC | FIEMAP_EXTENT_ENCODED |
                           FIEMAP_EXTENT_NOT_ALIGNED | FIEMAP_EXTENT_DATA_INLINE |
                           FIEMAP_EXTENT_DATA_TAIL;
-  for (uint32_t index = 0; index < map.head.fm_mapped_extents; index++) {
-    const struct fiemap_extent *found = &map.extents[index];
+  for (uint32_t index = 0; index < map->fm_mapped_extents; index++) {
+    const struct fiemap_extent *found = &map->fm_extents[index];
     extents[index] = (struct still_extent){
         .logical = found->fe_logical,
         .physical = found->fe_physical,
@@ -55,7 +53,7 @@ int still_extents(int file, uint64_t start, int syncs, struct still_extent *exte
         .is_untold = (found->fe_flags & untold) != 0,
     };
   }
-  return (int)map.head.fm_mapped_extents;
+  return (int)map->fm_mapped_extents;
 }
 
 pid_t still_spawn(const char *path, char *const argv[], char *const environment[], int input,

@@ -30,14 +30,13 @@ public final class ThrowAwayFileSystem: Sendable {
       [
         "--mount", "sh", "-ec",
         """
-        mkdir image; [ -z "$2" ] || mount -t tmpfs -o "size=$2" none image
-        truncate -s "$1" image/of; shift 2; "$@" image/of; \(Self.mount)
+        cd "$3"; mkdir image; [ -z "$2" ] || mount -t tmpfs -o "size=$2" none image
+        truncate -s "$1" image/of; shift 3; "$@" image/of; \(Self.mount)
         touch ready; cat >/dev/null
-        """, "sh", size, room ?? "",
+        """, "sh", size, room ?? "", place.path.string,
       ] + maker,
       environment: ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin"], input: input.reading,
-      output: try OpenFile.open(place.path.appending("log"), .update(permissions: 0o600)),
-      folder: try OpenFolder.open(place.path))
+      output: try OpenFile.open(place.path.appending("log"), .update(permissions: 0o600)))
     for _ in 0..<100 {
       if access("\(place.path)/ready", F_OK) == 0 {
         // Found by its number from here on.
