@@ -274,6 +274,58 @@ import Testing
     #expect(try problems() == [])
   }
 
+  @Test(
+    "A repository that rsync keeps elsewhere, night by night, is a repository, and shares as well")
+  func elsewhere() throws {
+    let path = FilePath(try site.cluster.sql("SELECT pg_relation_filepath('here')"))
+    let other = site.place.path.appending("other")
+    try Tool.demand("sh", "-ec", "mkdir -p \(other)/main; chown -R \(FakeHost.owner): \(other)")
+    var earlier: BackupFolder?
+    for night in 1...2 {
+      let backup = try backUp()
+      let (id, there) = (backup.id.description, "\(other)/main")
+      // As README.md has it.
+      try Tool.demand(
+        ["rsync", "-aHAX", "--numeric-ids", "--checksum", "--fsync"]
+          + (earlier.map { ["--link-dest=../\($0.id)"] } ?? [])
+          + ["\(backup.path)/", "\(there)/.copy-\(id)/"])
+      try Tool.demand(
+        "sh", "-ec",
+        "cd \(there); sync -f .; mv -T .copy-\(id) \(id); ln -sfn \(id) latest; sync -f .")
+      let verified = try PgstillProgram.run(["verify", id, "--repo", other.string])
+      #expect(verified.status == 0, "\(verified.output)\(verified.talk)")
+      earlier = backup
+      guard night == 1 else { continue }
+      // Of the same size and time, and yet another: in the copy, and in the next night.
+      try Tool.demand(
+        "sh", "-ec",
+        """
+        f=\(there)/\(id)/data/$(cd \(there)/\(id)/data; find base -name 1259 | head -n 1)
+        touch -r "$f" \(other)/time; printf X | dd of="$f" bs=1 seek=4000 conv=notrunc 2>/dev/null
+        touch -r \(other)/time "$f"; rm \(other)/time
+        """)
+      #expect(
+        try PgstillProgram.run(["verify", id, "--repo", other.string]).status == 14)
+      let table = site.cluster.dataDirectory.pushing(path)
+      let before = try #require(try FileMetadata.ifPresent(at: table))
+      try site.cluster.sql("UPDATE here SET n = n + 1 WHERE n = 1500", "CHECKPOINT")
+      try OpenFolder.open(site.cluster.dataDirectory).setModified(
+        path, seconds: before.modifiedSeconds, nanoseconds: before.modifiedNanoseconds)
+    }
+    let copy = try Repository.open(other).cluster("main").backup("latest")
+    let shared = try Tool.demand(
+      "find", copy.path.appending("data").string, "-type", "f", "-links", "2", "-printf", "x")
+    #expect(shared.count > 500, "\(shared.count)")
+    let place = try TestFolder(on: .disk, owner: FakeHost.owner)
+    let restored = try PgstillProgram.run([
+      "restore", "latest", "--repo", other.string, "--target", "\(place.path)/data",
+      "--tablespace-mapping", "\(site.tablespace)=\(place.path)/space",
+    ])
+    #expect(restored.status == 0, "\(restored.talk)")
+    let server = try RestoredServer(place.path.appending("data"), like: site.cluster)
+    #expect(try server.sql("SELECT sum(n) FROM here") == "4501501")
+  }
+
   @Test("A run that was killed leaves nothing that the next one does not remove")
   func killed() throws {
     _ = try backUp()
