@@ -122,6 +122,12 @@ struct MigrateCommand: ParsableCommand {
 
   @OptionGroup var snapshots: SnapshotOptions
 
+  @Flag(
+    help: ArgumentHelp(
+      "When the new server is at work, compare every file that it has not written since with the old "
+        + "one's, byte by byte."))
+  var checkAfter = false
+
   @Flag(help: "Print the plan and stop; nothing is changed.")
   var dryRun = false
 
@@ -158,6 +164,9 @@ struct MigrateCommand: ParsableCommand {
       throw ValidationError(
         "--stop-command and --start-command go together, and are the old server's; "
           + "--target-start-command starts the new one.")
+    }
+    guard !checkAfter || !keepSourceRunning else {
+      throw ValidationError("--check-after wants a move, which --keep-source-running is not.")
     }
     guard targetStartCommand == nil || !noStart else {
       throw ValidationError("--target-start-command and --no-start exclude each other.")
@@ -196,6 +205,7 @@ struct MigrateCommand: ParsableCommand {
     }
     observer.end()
     try output.show(MigrationDocument(report: report))
+    if report.check?.isGood == false { throw Verdict(status: .incomplete) }
   }
 
   private func request(_ dataDirectory: FilePath) throws -> MigrationRequest {
@@ -222,6 +232,7 @@ struct MigrateCommand: ParsableCommand {
     request.programs = targetPrograms.map { FilePath($0) }
     request.acceptsRebuild = reindexAfter
     request.isRehearsal = keepSourceRunning
+    request.checksAfter = checkAfter
     request.stopTimeout = stopTimeout
     request.rateLimit = rateLimit?.bytes
     request.usesSnapshots = !noSnapshots

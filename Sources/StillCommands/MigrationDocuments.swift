@@ -88,6 +88,12 @@ struct MigrationDocument: Displayable {
       text += downtime.start.map { ", start \(Figures.duration($0))" } ?? ""
       text += "\n"
     }
+    if let check = report.check {
+      text +=
+        check.failure.map { "not compared afterwards: \($0)\n" }
+        ?? "compared afterwards: \(check.files) files and folders, \(check.unlike.count) unlike\n"
+      for file in check.unlike { text += "UNLIKE THE OLD ONE: \(file)\n" }
+    }
     for line in report.next { text += "next: \(line)\n" }
     return text
   }

@@ -19,7 +19,7 @@ public enum Phase: String, Sendable, Codable, CaseIterable, CustomStringConverti
   case discover, plan, begin, prepare, stop, freeze, start, copy, publish, release
   case locate, compare, unpack, settle
   case verify, prove
-  case pass, finalPass
+  case pass, finalPass, check
 }
 
 extension Phase {
@@ -50,6 +50,7 @@ extension Phase {
     case .prove: "proving"
     case .pass: "copying while the server runs"
     case .finalPass: "copying what is left"
+    case .check: "comparing everything"
     }
   }
 }

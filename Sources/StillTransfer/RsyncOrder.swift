@@ -14,6 +14,20 @@ public struct RsyncOrder: Hashable, Sendable {
     case compareEverything
     /// Only these files, by their content; paths are counted from the source. Removes nothing.
     case compare([FilePath])
+    /// Says which files are unlike by their content, and changes nothing: of everything, or of these only.
+    case audit(only: [FilePath]?)
+
+    /// The files that are named; nil for all.
+    fileprivate var named: [FilePath]? {
+      switch self {
+      case .update, .compareEverything: nil
+      case .compare(let paths): paths
+      case .audit(let paths): paths
+      }
+    }
+
+    /// Whether it changes nothing.
+    var isAudit: Bool { if case .audit = self { true } else { false } }
   }
 
   public var kind: Kind
@@ -55,13 +69,16 @@ public struct RsyncOrder: Hashable, Sendable {
     // are others.
     var words = ["-aHAX", "--numeric-ids"]
     switch kind {
-    case .update: words += ["--delete", "--modify-window=\(keepsNanoseconds ? -1 : 0)"]
+    case .update: words += ["--delete", modifyWindow]
     case .compareEverything: words += ["--delete", "--checksum"]
-    // One name after the other on stdin, each ended by a zero byte.
-    case .compare: words += ["--checksum", "--from0", "--files-from=-"]
+    case .compare: words.append("--checksum")
+    case .audit:
+      words += ["--checksum", modifyWindow, "--dry-run", "--out-format=\(RsyncReport.auditMark)%i %n"]
     }
+    // One name after the other on stdin, each ended by a zero byte.
+    if kind.named != nil { words += ["--from0", "--files-from=-"] }
     words += excluded.map { "--exclude=\($0)" }
-    if syncsEachFile { words.append("--fsync") }
+    if syncsEachFile, !kind.isAudit { words.append("--fsync") }
     if let rateLimit { words.append("--bwlimit=\(max(1, rateLimit / 1024))") }
     // Words are kept together by quotes; rsync takes them apart itself, without a shell (rsync(1),
     // "--rsh").
@@ -71,13 +88,15 @@ public struct RsyncOrder: Hashable, Sendable {
     // A network that swallows everything; ssh has limits of its own.
     if target.hasPrefix("rsync://") { words += daemonLimits }
     // One that is gone when it is its turn is no error then.
-    if isLive, case .compare = kind { words.append("--ignore-missing-args") }
+    if isLive, kind.named != nil { words.append("--ignore-missing-args") }
     // Plain numbers, one line each.
     words += [
       "--no-human-readable", "--info=progress2,stats2", "--outbuf=L", "--", Rsync.source, target,
     ]
     return words
   }
+
+  private var modifyWindow: String { "--modify-window=\(keepsNanoseconds ? -1 : 0)" }
 
   private var daemonLimits: [String] {
     if case .update = kind { return Rsync.daemonLimits }
@@ -92,7 +111,7 @@ public struct RsyncOrder: Hashable, Sendable {
 
   /// What rsync is to read on stdin: nil for nothing.
   var list: [UInt8]? {
-    guard case .compare(let paths) = kind else { return nil }
+    guard let paths = kind.named else { return nil }
     var bytes: [UInt8] = []
     for path in paths {
       // Else a name that begins with # or ; is a comment.

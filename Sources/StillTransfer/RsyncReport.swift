@@ -1,3 +1,6 @@
+import StillModel
+import SystemPackage
+
 /// What rsync says of its work, read line by line.
 public struct RsyncReport: Hashable, Sendable {
   /// Files that were looked at, folders and links included.
@@ -10,6 +13,8 @@ public struct RsyncReport: Hashable, Sendable {
   public private(set) var sent: UInt64 = 0
   /// Entries that were removed from the target.
   public private(set) var removed: UInt64 = 0
+  /// Files whose content differs while size and time of modification are the same: of an audit.
+  public private(set) var unlike: [FilePath] = []
   /// What it had to say beside that, the last lines.
   public private(set) var talk: [String] = []
 
@@ -22,15 +27,23 @@ public struct RsyncReport: Hashable, Sendable {
     bytes += other.bytes
     sent += other.sent
     removed += other.removed
+    unlike += other.unlike
     talk = (talk + other.talk).suffix(RsyncReport.kept)
   }
 
   private static let kept = 8
 
+  /// What a line of an audit begins with.
+  static let auditMark = "audit: "
+
   /// Takes a line.
   ///
   /// - Returns: for a line of progress, how many bytes of content are through so far.
   mutating func take(_ line: String) -> UInt64? {
+    if line.hasPrefix(Self.auditMark) {
+      takeAudit(line.dropFirst(Self.auditMark.count))
+      return nil
+    }
     // The other process writes its complaints where the line of progress ends.
     for start in ["rsync: ", "rsync error: "] {
       guard let range = line.firstRange(of: start), range.lowerBound > line.startIndex else {
@@ -64,6 +77,34 @@ public struct RsyncReport: Hashable, Sendable {
       talk = (talk + [line]).suffix(RsyncReport.kept)
     }
     return nil
+  }
+
+  /// `>fc........ base/1/1259` (rsync(1), "--itemize-changes"): the content differs, and neither size nor time.
+  private mutating func takeAudit(_ line: Substring) {
+    let parts = line.split(separator: " ", maxSplits: 1)
+    guard parts.count == 2 else { return }
+    let flags = Array(parts[0])
+    guard flags.count > 4, "<>".contains(flags[0]), flags[1] == "f", flags[2] == "c",
+      flags[3] == ".", flags[4] == "."
+    else { return }
+    unlike.append(FilePath(bytes: RsyncReport.unescaped(parts[1])))
+  }
+
+  /// rsync writes what cannot be printed as `\#` and three octal digits.
+  static func unescaped(_ name: Substring) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var rest = Array(name.utf8)[...]
+    while let byte = rest.popFirst() {
+      if byte == UInt8(ascii: "\\"), rest.first == UInt8(ascii: "#"),
+        let value = UInt8(String(decoding: rest.dropFirst().prefix(3), as: UTF8.self), radix: 8)
+      {
+        bytes.append(value)
+        rest = rest.dropFirst(4)
+      } else {
+        bytes.append(byte)
+      }
+    }
+    return bytes
   }
 
   /// The rest of the figures, which nobody asked for.

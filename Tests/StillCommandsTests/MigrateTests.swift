@@ -7,6 +7,31 @@ import Testing
 
 /// Moves of a real cluster, by the program, with a load until the moment of the stop.
 @Suite struct MigrateTests {
+  @Test("What is unlike the old one afterwards is named, and only that", arguments: [false, true])
+  func checkAfter(isDamaged: Bool) throws {
+    let site = try MigrateSite()
+    let file = site.target.pushing(
+      FilePath(try site.cluster.sql("SELECT pg_relation_filepath('here')")))
+    // As a disk would that lies: nothing but the content is another one.
+    let damage = """
+      touch -r \(file) \(site.place.path)/time
+      printf X | dd of=\(file) bs=1 seek=9000 conv=notrunc status=none
+      touch -r \(site.place.path)/time \(file)
+
+      """
+    let start =
+      "\(site.cluster.programs)/pg_ctl -D \(site.target) -w -s -l \(site.cluster.log) start"
+    let outcome = try site.migrate([
+      "--check-after", "--target-start-command", (isDamaged ? damage : "") + start,
+    ])
+    #expect(outcome.status == (isDamaged ? 3 : 0), "\(outcome.talk)")
+    #expect(try site.cluster.sql("SHOW data_directory") == site.target.string)
+    let check = try #require(document(outcome)["check"] as? [String: Any])
+    #expect(check["unlike"] as? [String] == (isDamaged ? [file.string] : []))
+    #expect(try #require(check["files"] as? Int) > 900)
+    #expect(check["failure"] == nil)
+  }
+
   @Test("Everything that was confirmed is on the new server, and the old one stays as it was")
   func moves() throws {
     let site = try MigrateSite()

@@ -9,7 +9,8 @@ import Testing
 /// The rules of what rsync may be told for a cluster (rsync(1)), as it is told.
 @Suite struct RsyncOrderTests {
   private static let kinds: [RsyncOrder.Kind] = [
-    .update, .compareEverything, .compare(["base/1/1259"]),
+    .update, .compareEverything, .compare(["base/1/1259"]), .audit(only: nil),
+    .audit(only: ["base/1/1259"]),
   ]
 
   @Test(arguments: kinds, [true, false]) func whatEveryOrderHasAndHasNot(
@@ -22,7 +23,8 @@ import Testing
     #expect(words.prefix(2) == ["-aHAX", "--numeric-ids"])
     #expect(words.suffix(3) == ["--", "/proc/self/fd/3/", "target"])
     #expect(words.contains("--exclude=/a b"))
-    #expect(words.contains("--fsync"))
+    #expect(words.contains("--fsync") == !kind.isAudit)
+    #expect(words.contains("--dry-run") == kind.isAudit)
     #expect(words.contains("--bwlimit=51200"))
     #expect(words.contains("--rsh=\"ssh\" \"-p\" \"22\""))
     let forbidden = ["--inplace", "--size-only", "--append", "--update", "--ignore-existing"]
@@ -40,6 +42,10 @@ import Testing
     let some = words(.compare(["a"]))
     #expect(some.contains("--checksum") && some.contains("--files-from=-"))
     #expect(!some.contains("--delete"))
+    for audit in [words(.audit(only: nil)), words(.audit(only: ["a"]))] {
+      #expect(audit.contains("--checksum") && !audit.contains("--delete"))
+    }
+    #expect(words(.audit(only: ["a"])).contains("--files-from=-"))
   }
 
   @Test(arguments: [

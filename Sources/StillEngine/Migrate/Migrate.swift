@@ -76,9 +76,21 @@ public func migrate(
         newServer: newServer, units: provider.units, target: target, transfers: transfers,
         look: look, program: request.program, run: run))
   }
+  let check = request.checksAfter ? check(transfers, plan, run) : nil
   return MigrationReport(
-    plan: plan, passes: transfers.passes, downtime: downtime,
+    plan: plan, passes: transfers.passes, downtime: downtime, check: check,
     next: plan.next(newServer != nil, files))
+}
+
+/// It has moved: whatever the check comes to, that stays so.
+private func check(
+  _ transfers: Transfers, _ plan: MigrationPlan, _ run: Run
+) -> MigrationReport.Check {
+  do {
+    return try run.phase(.check, "\(plan.target)", failsAs: .copying) { try transfers.check(run) }
+  } catch {
+    return .init(files: 0, unlike: [], failure: (error as? StillError)?.message ?? "\(error)")
+  }
 }
 
 extension MigrationReport.Pass {

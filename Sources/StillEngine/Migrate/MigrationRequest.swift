@@ -34,6 +34,8 @@ public struct MigrationRequest: Sendable {
   public var acceptsRebuild = false
   /// The passes are made, the old server runs on, and nothing moves.
   public var isRehearsal = false
+  /// Everything is compared once more when the new server is at work.
+  public var checksAfter = false
   /// Seconds that the old server may take to stop.
   public var stopTimeout = 60.0
   /// Nil for those that are found out.

@@ -84,17 +84,45 @@ final class Transfers {
     return pass
   }
 
+  /// Compares everything by its content, of the stopped source with a target that may be written to again,
+  /// and changes nothing.
+  ///
+  /// What the new server has written since has another time of modification: what has the same one and
+  /// another content was not right when it was started, or was damaged since.
+  func check(_ run: Run) throws -> MigrationReport.Check {
+    var check = MigrationReport.Check(files: 0, unlike: [])
+    for place in plan.places {
+      let folder = try OpenFolder.open(FilePath(place.source))
+      func audit(_ paths: [FilePath]?) throws -> RsyncReport {
+        try rsync.run(
+          order(.audit(only: paths), place, .live(0, isSettled: false)), from: folder,
+          to: files.rsyncName(of: place.target), run.cancellation)
+      }
+      let all = try audit(nil)
+      check.files += all.entries
+      guard !all.unlike.isEmpty else { continue }
+      // One that was being written to just then has another time by now.
+      check.unlike += try audit(all.unlike).unlike.map { "\(place.target)/\($0)" }
+    }
+    return check
+  }
+
+  private func order(
+    _ kind: RsyncOrder.Kind, _ place: MigrationPlan.Place, _ source: PassSource
+  ) -> RsyncOrder {
+    RsyncOrder(
+      kind, excluded: place.excluded.map { "/" + RsyncOrder.literal($0) }, isLive: source.isLive,
+      remoteShell: files.remoteShell, syncsEachFile: files.syncsEachFile,
+      keepsNanoseconds: keepsNanoseconds, rateLimit: source.isFinal ? nil : rateLimit)
+  }
+
   private func transfer(
     _ kind: RsyncOrder.Kind, _ place: MigrationPlan.Place, _ folder: OpenFolder,
     _ source: PassSource, _ run: Run, _ pass: inout MigrationReport.Pass
   ) throws {
-    let order = RsyncOrder(
-      kind, excluded: place.excluded.map { "/" + RsyncOrder.literal($0) }, isLive: source.isLive,
-      remoteShell: files.remoteShell, syncsEachFile: files.syncsEachFile,
-      keepsNanoseconds: keepsNanoseconds, rateLimit: source.isFinal ? nil : rateLimit)
     let observer = run.observer
     let report = try rsync.run(
-      order, from: folder, to: files.rsyncName(of: place.target), run.cancellation
+      order(kind, place, source), from: folder, to: files.rsyncName(of: place.target), run.cancellation
     ) {
       observer.advanced(bytes: $0)
     }

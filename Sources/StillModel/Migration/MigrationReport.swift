@@ -58,17 +58,39 @@ public struct MigrationReport: Hashable, Sendable, Codable {
     }
   }
 
+  /// What a look at everything came to, with the new server at work already.
+  public struct Check: Hashable, Sendable, Codable {
+    /// Files of the old cluster.
+    public var files: UInt64
+    /// Those that the new server cannot have written since, and that are not what they are in the old one.
+    public var unlike: [String]
+    /// Why it was not made to its end.
+    public var failure: String?
+
+    public init(files: UInt64, unlike: [String], failure: String? = nil) {
+      self.files = files
+      self.unlike = unlike
+      self.failure = failure
+    }
+
+    public var isGood: Bool { unlike.isEmpty && failure == nil }
+  }
+
   public var plan: MigrationPlan
   public var passes: [Pass]
   /// Nil for a rehearsal.
   public var downtime: Downtime?
+  /// Nil where none was asked for.
+  public var check: Check?
   /// What to do next.
   public var next: [String]
 
-  public init(plan: MigrationPlan, passes: [Pass], downtime: Downtime?, next: [String]) {
+  public init(plan: MigrationPlan, passes: [Pass], downtime: Downtime?, check: Check? = nil,
+    next: [String]) {
     self.plan = plan
     self.passes = passes
     self.downtime = downtime
+    self.check = check
     self.next = next
   }
 }
