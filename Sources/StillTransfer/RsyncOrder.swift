@@ -73,7 +73,9 @@ public struct RsyncOrder: Hashable, Sendable {
     case .compareEverything: words += ["--delete", "--checksum"]
     case .compare: words.append("--checksum")
     case .audit:
-      words += ["--checksum", modifyWindow, "--dry-run", "--out-format=\(RsyncReport.auditMark)%i %n"]
+      words += [
+        "--checksum", modifyWindow, "--dry-run", "--out-format=\(RsyncReport.auditMark)%i %n",
+      ]
     }
     // One name after the other on stdin, each ended by a zero byte.
     if kind.named != nil { words += ["--from0", "--files-from=-"] }

@@ -254,7 +254,8 @@ import Testing
     #expect(status == 14, "\(talk)")
     #expect(talk.contains("cannot sync "), "\(talk)")
     let names = try nights.disk.run("ls -A repo/main").split(separator: "\n")
-    #expect(names == [".lock"])
+    // What has lost its folders may be there to be removed; it is no backup.
+    #expect(names.allSatisfy { $0 == ".lock" || $0.hasPrefix(".partial-") }, "\(names)")
   }
 
   @Test("Files are shared too where the file system knows of whole seconds only")

@@ -9,7 +9,7 @@ import Testing
   func audit() {
     var report = RsyncReport()
     let lines = [
-      "audit: >fc........ base/1/a b", #"audit: <fc........ new\#012line\#377"#,
+      "audit: >fc........ base/1/a b", ##"audit: <fc........ new\#012line\#377"##,
       "audit: >fc.......x base/1/attributes", "audit: >fcs....... base/1/longer",
       "audit: >fc.t...... base/1/written", "audit: >f+++++++++ base/1/gone",
       "audit: .f...p..... base/1/mode", "audit: cd+++++++++ base/2/", "audit: .d..t...... base/",

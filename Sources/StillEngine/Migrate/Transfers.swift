@@ -122,7 +122,8 @@ final class Transfers {
   ) throws {
     let observer = run.observer
     let report = try rsync.run(
-      order(kind, place, source), from: folder, to: files.rsyncName(of: place.target), run.cancellation
+      order(kind, place, source), from: folder, to: files.rsyncName(of: place.target),
+      run.cancellation
     ) {
       observer.advanced(bytes: $0)
     }

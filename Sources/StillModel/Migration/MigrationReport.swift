@@ -85,8 +85,10 @@ public struct MigrationReport: Hashable, Sendable, Codable {
   /// What to do next.
   public var next: [String]
 
-  public init(plan: MigrationPlan, passes: [Pass], downtime: Downtime?, check: Check? = nil,
-    next: [String]) {
+  public init(
+    plan: MigrationPlan, passes: [Pass], downtime: Downtime?, check: Check? = nil,
+    next: [String]
+  ) {
     self.plan = plan
     self.passes = passes
     self.downtime = downtime
