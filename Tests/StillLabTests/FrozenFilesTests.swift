@@ -83,12 +83,13 @@ extension LabTests {
       for (index, change) in Self.changes.enumerated() {
         try Tool.demand("sh", "-ec", "cd \(folder)/\(index) && \(change.script)")
       }
-      // What no time tells of: nothing but the volume itself is written to.
+      // What no time tells of: nothing but the volume itself is written to, well within the file: a block
+      // may be smaller than what can be written there at once.
       let extents = try OpenFile.open(folder.appending("0/b")).extents(syncing: true)
       let physical = try #require(extents?.first?.physical)
       try Tool.demand(
         "dd", "if=/dev/zero", "of=/dev/\(volume)", "bs=4096", "count=1", "oflag=direct,seek_bytes",
-        "seek=\(physical / 4096 * 4096)", "conv=notrunc", "status=none")
+        "seek=\((physical + 4095) / 4096 * 4096)", "conv=notrunc", "status=none")
       try OpenFolder.open(folder).syncFileSystem()
       let written = try #require(try broker.overwritten().first ?? nil)
       let survey = try FileSurvey(
