@@ -23,6 +23,25 @@ struct MigrateCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
+      "Run on the target, and have the cluster moved here from [USER@]HOST:DIR: pgstill over there "
+        + "does it, through one ssh connection from here.", valueName: "source"))
+  var from: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "With --from: pgstill over there. Words are parted by blanks.", valueName: "command"))
+  var sourceCommand = "pgstill"
+
+  @Option(
+    help: ArgumentHelp(
+      "With --from: sshd of this host, which the source comes back through.", valueName: "path"))
+  var sshd = "/usr/sbin/sshd"
+
+  /// What `--from` says to the source.
+  @Flag(help: .hidden) var invited = false
+
+  @Option(
+    help: ArgumentHelp(
       "Move the tablespace that is at OLD to NEW; may be given several times.",
       valueName: "old=new"))
   var tablespaceMapping: [TablespaceMapping] = []
@@ -65,7 +84,7 @@ struct MigrateCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "ssh with options, for a target on another host. Words are parted by blanks.",
+      "ssh with options, for another host. Words are parted by blanks.",
       valueName: "command"))
   var ssh = RemoteShell.standardWords.joined(separator: " ")
 
@@ -143,9 +162,10 @@ struct MigrateCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
+    if from != nil { try validatePull() }
     if undo {
       guard to == nil, !dryRun else {
-        throw ValidationError("--undo goes with --pgdata alone.")
+        throw ValidationError("--undo goes with --pgdata or --from alone.")
       }
       return
     }
@@ -175,23 +195,23 @@ struct MigrateCommand: ParsableCommand {
   }
 
   func run() throws {
-    let dataDirectory = try cluster.path()
-    if undo {
-      try Identity.become(ownerOf: dataDirectory, .dataDirectory)
-      let observer = output.observer()
-      defer { observer.end() }
-      var request = UndoRequest(dataDirectory: dataDirectory)
-      request.targetIsDown = targetIsDown
-      request.discardsNew = discardNew
-      let result = try undoMigration(request, observer)
-      observer.end()
-      try output.show(UndoDocument(result: result))
-      if !result.isStarted { throw Verdict(status: .incomplete) }
+    if let from {
+      let status = try pulled(from).run()
+      if status != 0 { throw Verdict(code: status) }
       return
     }
-    let request = try request(dataDirectory)
+    let dataDirectory = try cluster.path()
+    // First of all: whoever becomes another user does so before there are threads.
+    var lines = InputLines()
+    let invitation = invited ? try Invitation.receive(&lines) : nil
+    func enter() throws -> InvitedGuest? { try invitation.map { try InvitedGuest($0, lines) } }
+    if undo { return try bringBack(dataDirectory, enter) }
+    var request = try request(dataDirectory)
     let broker = try Identity.coordinator(of: dataDirectory)
     defer { broker.end() }
+    let guest = try enter()
+    defer { guest?.leave() }
+    if let guest { request.remoteShell = guest.shell }
     let observer = output.observer()
     defer { observer.end() }
     if dryRun {
@@ -206,6 +226,25 @@ struct MigrateCommand: ParsableCommand {
     observer.end()
     try output.show(MigrationDocument(report: report))
     if report.check?.isGood == false { throw Verdict(status: .incomplete) }
+  }
+
+  /// Back to the old server.
+  ///
+  /// - Parameter enter: asks for the way to the target, where that has invited us.
+  private func bringBack(_ dataDirectory: FilePath, _ enter: () throws -> InvitedGuest?) throws {
+    try Identity.become(ownerOf: dataDirectory, .dataDirectory)
+    let guest = try enter()
+    defer { guest?.leave() }
+    let observer = output.observer()
+    defer { observer.end() }
+    var request = UndoRequest(dataDirectory: dataDirectory)
+    request.targetIsDown = targetIsDown
+    request.discardsNew = discardNew
+    request.remoteShell = guest?.shell
+    let result = try undoMigration(request, observer)
+    observer.end()
+    try output.show(UndoDocument(result: result))
+    if !result.isStarted { throw Verdict(status: .incomplete) }
   }
 
   private func request(_ dataDirectory: FilePath) throws -> MigrationRequest {

@@ -39,7 +39,7 @@ public struct Pgstill: ParsableCommand {
       return failure.exitCode
     } catch let verdict as Verdict {
       if let failure = verdict.failure { Terminal.talk("pgstill: \(failure)\n") }
-      return verdict.status.rawValue
+      return verdict.code
     } catch {
       return reportUsage(error)
     }
@@ -77,13 +77,16 @@ public struct Pgstill: ParsableCommand {
 /// The result was shown, and it is not good: ends the process with this status. The result stays the
 /// one document on stdout; `failure` is talk.
 struct Verdict: Error {
-  var status: ExitStatus
+  /// An `ExitStatus`, or that of a process that has done the work.
+  var code: Int32
   var failure: StillError?
 
-  init(status: ExitStatus) { self.status = status }
+  init(status: ExitStatus) { code = status.rawValue }
+
+  init(code: Int32) { self.code = code }
 
   init(_ failure: StillError) {
-    status = failure.status
+    code = failure.status.rawValue
     self.failure = failure
   }
 }

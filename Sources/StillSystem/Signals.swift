@@ -24,6 +24,12 @@ public enum Signals {
     raise(number)
   }
 
+  /// Sends this process a signal that asks it to end, as somebody at its terminal would, or the end of
+  /// that terminal; any other number does nothing.
+  public static func askToEnd(_ number: Int32 = SIGHUP) {
+    if [SIGINT, SIGTERM, SIGHUP].contains(number) { kill(getpid(), number) }
+  }
+
   /// A peer that is gone shows as an error of write(2), not as the end of this process.
   public static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 }

@@ -96,6 +96,21 @@ public struct RemoteShell: Hashable, Sendable {
     }
   }
 
+  /// Starts a program over there, whose stdout and stderr are our own. It ends when the thread does that
+  /// calls this.
+  ///
+  /// - Parameters:
+  ///   - options: of ssh's, for this connection.
+  ///   - input: what it reads on stdin.
+  public func start(
+    _ program: [String], with options: [String], input: OpenFile
+  ) throws -> Child {
+    try Child.start(
+      Rsync.path(of: words.first ?? "ssh"),
+      words.dropFirst() + options + ["--", host, ShellWords.line(program)],
+      environment: Rsync.environment, input: input, isTied: true)
+  }
+
   /// Starts a script of /bin/sh over there.
   ///
   /// - Parameters:

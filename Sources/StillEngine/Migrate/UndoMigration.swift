@@ -12,6 +12,8 @@ public struct UndoRequest: Sendable {
   public var targetIsDown = false
   /// What the new server has written since it was started may be given up.
   public var discardsNew = false
+  /// The way to the target's host; nil for the one that the migration took.
+  public var remoteShell: [String]?
 
   public init(dataDirectory: FilePath) { self.dataDirectory = dataDirectory }
 }
@@ -72,7 +74,7 @@ public func undoMigration(
     }
   }
   try marker.remove()
-  if wasMoved, !request.targetIsDown, let files = marker.targetFiles {
+  if wasMoved, !request.targetIsDown, let files = marker.targetFiles(request) {
     // What is there is a pass, from which another migration may go on.
     do { try TargetPlaces(files: files, plan: marker.plan).makeMarks() } catch {
       observer.noticed(
@@ -90,7 +92,7 @@ private func giveUpTarget(_ marker: SourceMarker, _ request: UndoRequest) throws
   if request.targetIsDown { return }
   let wayOut =
     "See to it that no server runs there, and none can be started; then --target-is-down."
-  guard let files = marker.targetFiles else {
+  guard let files = marker.targetFiles(request) else {
     throw StillError(
       .precondition, "nobody can say from here whether a server runs on \(target)", hint: wayOut)
   }
@@ -136,10 +138,11 @@ private func requireUnused(
 
 extension SourceMarker {
   /// Where the target can be looked at; nil for a daemon, which says nothing.
-  fileprivate var targetFiles: (any TargetFiles)? {
+  fileprivate func targetFiles(_ request: UndoRequest) -> (any TargetFiles)? {
     switch plan.target {
     case .folder: LocalFiles()
-    case .ssh(let host, _): RemoteFiles(shell: RemoteShell(host: host, words: remoteShell))
+    case .ssh(let host, _):
+      RemoteFiles(shell: RemoteShell(host: host, words: request.remoteShell ?? remoteShell))
     case .daemon: nil
     }
   }

@@ -1,0 +1,41 @@
+import ArgumentParser
+import StillModel
+import StillSystem
+import StillTransfer
+import SystemPackage
+
+extension MigrateCommand {
+  /// - Throws: a usage error where the options do not go with `--from`.
+  func validatePull() throws {
+    guard case .ssh? = from.flatMap({ MigrationTarget($0) }) else {
+      throw ValidationError("--from wants [USER@]HOST:DIR, with the whole path of the folder.")
+    }
+    guard cluster.pgdata == nil else {
+      throw ValidationError(
+        "--from names the data directory; --pgdata is for moves from this host.")
+    }
+    switch to.flatMap({ MigrationTarget($0) }) {
+    case .folder?, nil: break
+    default: throw ValidationError("--from wants a folder of this host: --to DIR.")
+    }
+    guard moduleDir == nil else { throw ValidationError("--module-dir is for rsync daemons.") }
+    let places = tablespaceMapping.map(\.new) + [walDir].compactMap { $0 }
+    guard places.allSatisfy({ $0.hasPrefix("/") }) else {
+      throw ValidationError("With --from, new places are named with their whole path.")
+    }
+  }
+
+  /// What `--from` asks for.
+  func pulled(_ source: String) throws -> PulledMigration {
+    guard case .ssh(let host, let path)? = MigrationTarget(source) else {
+      throw ValidationError("--from wants [USER@]HOST:DIR.")
+    }
+    func words(_ text: String) -> [String] { text.split(separator: " ").map(String.init) }
+    return PulledMigration(
+      host: host, dataDirectory: path, shell: RemoteShell(host: host, words: words(ssh)),
+      program: words(sourceCommand), sshd: words(sshd),
+      options: PulledMigration.forwarded(
+        CommandLine.arguments.drop { $0 != "migrate" }.dropFirst()),
+      target: try to.map { try FilePath($0).absolute() }, isQuiet: output.quiet)
+  }
+}
