@@ -43,9 +43,10 @@ struct FrozenFiles {
   ///   - frozen: a moment before the freeze, by the wall clock, in nanoseconds.
   init(
     _ root: OpenFolder, excluding excluded: Set<FilePath>, frozen: Int64,
-    margin: FileSurvey.Margin = .short, _ cancellation: Cancellation
+    _ cancellation: Cancellation
   ) throws {
-    settled = frozen - margin.below
+    // A freeze waits for whoever is writing.
+    settled = frozen - FileSurvey.Margin.short.below
     try look(at: root, FilePath(""), excluded, cancellation)
   }
 

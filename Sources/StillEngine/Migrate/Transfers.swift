@@ -95,7 +95,8 @@ final class Transfers {
       let folder = try OpenFolder.open(FilePath(place.source))
       func audit(_ paths: [FilePath]?) throws -> RsyncReport {
         try rsync.run(
-          order(.audit(only: paths), place, .live(0, isSettled: false)), from: folder,
+          // What the new server removes meanwhile may vanish.
+          order(.audit(only: paths), place, mayVanish: true), from: folder,
           to: files.rsyncName(of: place.target), run.cancellation)
       }
       let all = try audit(nil)
@@ -108,12 +109,13 @@ final class Transfers {
   }
 
   private func order(
-    _ kind: RsyncOrder.Kind, _ place: MigrationPlan.Place, _ source: PassSource
+    _ kind: RsyncOrder.Kind, _ place: MigrationPlan.Place, mayVanish: Bool,
+    rateLimit: UInt64? = nil
   ) -> RsyncOrder {
     RsyncOrder(
-      kind, excluded: place.excluded.map { "/" + RsyncOrder.literal($0) }, isLive: source.isLive,
+      kind, excluded: place.excluded.map { "/" + RsyncOrder.literal($0) }, isLive: mayVanish,
       remoteShell: files.remoteShell, syncsEachFile: files.syncsEachFile,
-      keepsNanoseconds: keepsNanoseconds, rateLimit: source.isFinal ? nil : rateLimit)
+      keepsNanoseconds: keepsNanoseconds, rateLimit: rateLimit)
   }
 
   private func transfer(
@@ -122,7 +124,9 @@ final class Transfers {
   ) throws {
     let observer = run.observer
     let report = try rsync.run(
-      order(kind, place, source), from: folder, to: files.rsyncName(of: place.target),
+      order(
+        kind, place, mayVanish: source.isLive, rateLimit: source.isFinal ? nil : rateLimit),
+      from: folder, to: files.rsyncName(of: place.target),
       run.cancellation
     ) {
       observer.advanced(bytes: $0)
