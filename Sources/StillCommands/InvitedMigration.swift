@@ -12,7 +12,12 @@ extension Invitation {
   ///
   /// - Throws: `.usage` where something else is on stdin.
   static func receive(_ lines: inout InputLines) throws -> Invitation {
-    guard case .line(let text) = try lines.next(within: 60_000),
+    let first = try lines.next(within: 60_000)
+    // The target was told to end before it could invite anybody.
+    if case .line(let text) = first, let signal = Int32(text) {
+      throw StillError.interrupted(by: signal)
+    }
+    guard case .line(let text) = first,
       let invitation = try? JSONDecoder().decode(Invitation.self, from: Data(text.utf8))
     else {
       throw StillError(
@@ -30,11 +35,14 @@ final class InvitedGuest {
   private let hasLeft: Monitor<Bool>
   private let listener: WorkerThread
 
+  let invitation: Invitation
+
   /// ssh to the target, and its arguments.
   var shell: [String] { guest.shell }
 
   /// - Parameter lines: what the target says after the invitation.
   init(_ invitation: Invitation, _ lines: InputLines) throws {
+    self.invitation = invitation
     guest = try DoorwayGuest(invitation)
     let hasLeft = Monitor(false)
     self.hasLeft = hasLeft
@@ -48,6 +56,18 @@ final class InvitedGuest {
         }
       }
     }
+  }
+
+  /// Carries out what has no checkpoints of its own: the target's signals, and its end, wait for that.
+  static func steadily<Result>(_ guest: InvitedGuest?, _ body: () throws -> Result) throws -> Result
+  {
+    guard guest != nil else { return try body() }
+    return try Interruption.watch { _ in try body() }
+  }
+
+  /// Says in this host's log what the target may not hear any more.
+  func note(_ failure: any Error) {
+    SystemLog.warn("the move that \(invitation.host) asked for failed: \(failure)")
   }
 
   /// Nobody listens any more.

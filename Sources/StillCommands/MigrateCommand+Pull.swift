@@ -14,9 +14,13 @@ extension MigrateCommand {
       throw ValidationError(
         "--from names the data directory; --pgdata is for moves from this host.")
     }
-    switch to.flatMap({ MigrationTarget($0) }) {
-    case .folder?, nil: break
-    default: throw ValidationError("--from wants a folder of this host: --to DIR.")
+    if let to {
+      guard case .folder? = MigrationTarget(to) else {
+        throw ValidationError("--from wants a folder of this host: --to DIR.")
+      }
+    }
+    guard targetConnection == nil else {
+      throw ValidationError("With --from, the new server is asked here: no --target-connection.")
     }
     guard moduleDir == nil else { throw ValidationError("--module-dir is for rsync daemons.") }
     let places = tablespaceMapping.map(\.new) + [walDir].compactMap { $0 }
@@ -35,7 +39,8 @@ extension MigrateCommand {
       host: host, dataDirectory: path, shell: RemoteShell(host: host, words: words(ssh)),
       program: words(sourceCommand), sshd: words(sshd),
       options: PulledMigration.forwarded(
-        CommandLine.arguments.drop { $0 != "migrate" }.dropFirst()),
-      target: try to.map { try FilePath($0).absolute() }, isQuiet: output.quiet)
+        CommandLine.arguments.dropFirst(2)),
+      target: try to.map { try FilePath($0).absolute() },
+      startsServer: !undo && !noStart && !dryRun && !keepSourceRunning, output: output)
   }
 }

@@ -150,7 +150,9 @@ struct MigrateCommand: ParsableCommand {
   @Flag(help: "Print the plan and stop; nothing is changed.")
   var dryRun = false
 
-  @Flag(help: "Bring the old server of a migration back, whose data directory --pgdata names.")
+  @Flag(
+    help:
+      "Bring the old server of a migration back, whose data directory --pgdata names, or --from.")
   var undo = false
 
   @Flag(help: "With --undo: no server runs on the new place, and none will.")
@@ -201,9 +203,11 @@ struct MigrateCommand: ParsableCommand {
       return
     }
     let dataDirectory = try cluster.path()
-    // First of all: whoever becomes another user does so before there are threads.
     var lines = InputLines()
     let invitation = invited ? try Invitation.receive(&lines) : nil
+    // Programs that are started here may stay, and the target waits until nobody talks any more.
+    if invited { try Terminal.keepTalk() }
+    /// Only as who this process stays: it has threads from then on.
     func enter() throws -> InvitedGuest? { try invitation.map { try InvitedGuest($0, lines) } }
     if undo { return try bringBack(dataDirectory, enter) }
     var request = try request(dataDirectory)
@@ -211,18 +215,31 @@ struct MigrateCommand: ParsableCommand {
     defer { broker.end() }
     let guest = try enter()
     defer { guest?.leave() }
-    if let guest { request.remoteShell = guest.shell }
+    if let guest {
+      request.remoteShell = guest.shell
+      request.pulledAs = guest.invitation.guest
+    }
     let observer = output.observer()
     defer { observer.end() }
     if dryRun {
-      let plan = try planMigration(request, with: broker, observer)
+      let plan = try InvitedGuest.steadily(guest) {
+        try planMigration(request, with: broker, observer)
+      }
       observer.end()
       try output.show(MigrationPlanDocument(plan: plan))
       return
     }
-    let report = try Interruption.watch(broker) { cancellation in
-      try migrate(request, with: broker, observer, cancellation)
+    let report: MigrationReport
+    do {
+      report = try Interruption.watch(broker) { cancellation in
+        try migrate(request, with: broker, observer, cancellation)
+      }
+    } catch {
+      guest?.note(error)
+      throw error
     }
+    // It is done: what becomes of the target now changes nothing.
+    guest?.leave()
     observer.end()
     try output.show(MigrationDocument(report: report))
     if report.check?.isGood == false { throw Verdict(status: .incomplete) }
@@ -230,7 +247,7 @@ struct MigrateCommand: ParsableCommand {
 
   /// Back to the old server.
   ///
-  /// - Parameter enter: asks for the way to the target, where that has invited us.
+  /// - Parameter enter: takes the way to the target, where that asks for it.
   private func bringBack(_ dataDirectory: FilePath, _ enter: () throws -> InvitedGuest?) throws {
     try Identity.become(ownerOf: dataDirectory, .dataDirectory)
     let guest = try enter()
@@ -240,8 +257,9 @@ struct MigrateCommand: ParsableCommand {
     var request = UndoRequest(dataDirectory: dataDirectory)
     request.targetIsDown = targetIsDown
     request.discardsNew = discardNew
-    request.remoteShell = guest?.shell
-    let result = try undoMigration(request, observer)
+    request.caller = guest.map { ($0.invitation.host, $0.shell) }
+    let result = try InvitedGuest.steadily(guest) { try undoMigration(request, observer) }
+    guest?.leave()
     observer.end()
     try output.show(UndoDocument(result: result))
     if !result.isStarted { throw Verdict(status: .incomplete) }

@@ -1,4 +1,5 @@
 import StillModel
+import StillPostgres
 import StillSystem
 import StillTransfer
 import SystemPackage
@@ -20,63 +21,70 @@ struct PulledMigration {
   let options: [String]
   /// The new data directory on this host; nil where the old server is to be brought back.
   let target: FilePath?
-  let isQuiet: Bool
+  /// Whether the new server is started here, by the source.
+  let startsServer: Bool
+  let output: OutputOptions
 
   /// Invite, have it moved, and say how it ended.
   ///
   /// - Returns: the exit status of pgstill over there. What it printed, this process has printed.
   func run() throws -> Int32 {
-    let user = try requireOwner()
+    try requireOwner()
+    // What an sshd of ours starts is ours, too.
+    if startsServer { try ServerSwitch.requireLastingPlace() }
+    let orders = try SourceOrders()
+    let watch = try SignalWatch(orders.passOn)
+    defer { watch.end() }
     try phase("asking \(host)", failsAs: .precondition) { try requireProgram() }
+    try orders.checkpoint()
     let door = try Doorway(program: sshd)
     let port = Doorway.randomPort()
-    let invitation = try door.invitation(from: port)
+    let invitation = try door.invite("\(host):\(dataDirectory)", from: port)
     var words = ["migrate", "--pgdata", dataDirectory, "--invited"]
-    if let target { words += ["--to", "\(user)@\(PulledMigration.hostName):\(target)"] }
-    if !isQuiet { Terminal.talk("pgstill: what follows is said by pgstill on \(host)\n") }
-    let orders = try OpenFile.pipe()
+    if let target { words += ["--to", "\(door.host):\(target)"] }
+    try orders.checkpoint()
+    if !output.quiet { Terminal.talk("pgstill: what follows is said by pgstill on \(host)\n") }
+    // A document that is cut off, or followed by that of a failure, is none.
+    let result = output.json ? try OpenFile.inMemory() : nil
     let connection = try shell.start(
       program + words + options,
       with: [
-        "-o", "ControlPath=none", "-o", "ExitOnForwardFailure=yes", "-R",
+        "-T", "-o", "ControlPath=none", "-o", "ExitOnForwardFailure=yes", "-R",
         "127.0.0.1:\(port):127.0.0.1:\(door.port)",
-      ], input: orders.reading)
-    try orders.reading.close()
-    return try withExtendedLifetime(door) {
-      try accompany(connection, by: SourceOrders(orders.writing, invitation))
-    }
-  }
-
-  /// Passes signals on, and waits for the end.
-  private func accompany(_ connection: Child, by orders: SourceOrders) throws -> Int32 {
-    let watch = try SignalWatch { signal in
-      if orders.passOn(signal) { return }
-      connection.signalGroup(signal)
-      Signals.endProcess(by: signal)
-    }
-    defer { watch.end() }
-    try orders.begin()
-    let status = connection.wait()
-    // ssh's own.
-    guard status != 255 else {
+      ], input: orders.listener, output: result)
+    let status = try withExtendedLifetime(door) { try orders.accompany(connection, invitation) }
+    // ssh's own; or it was killed, as what nobody can say over there with an exit status.
+    guard status != 255, status != 128 + 9 else { throw orders.interruption ?? lost }
+    guard let result else { return status }
+    try result.rewind()
+    let document = try String(decoding: result.readAll(), as: UTF8.self)
+    guard !document.isEmpty else {
       throw StillError(
-        .failed,
-        "the connection to \(host) could not be made, or was lost, or pgstill was killed over there",
-        hint: "If the old server was stopped by then, and no new one had answered, it is started "
-          + "again. Look there, before you start anything here.")
+        .failed, "pgstill on \(host) ended with status \(status), and said nothing",
+        hint: "See whether \(ShellWords.line(program)) may be run there with these options.")
     }
+    Terminal.print(document)
     return status
   }
 
+  private var lost: StillError {
+    StillError(
+      .failed,
+      "the connection to \(host) could not be made, or was lost, or pgstill was killed over there",
+      hint:
+        "If the old server had been stopped by then, it is started again, unless the new one was "
+        + "about to be started: then none runs. See there; the way back is: "
+        + "pgstill migrate --undo --from \(ShellWords.quoted("\(host):\(dataDirectory)"))")
+  }
+
   /// The new cluster belongs to who runs this.
-  private func requireOwner() throws -> String {
-    guard Account.effectiveUser != 0, let account = Account.of(user: Account.effectiveUser) else {
+  private func requireOwner() throws {
+    guard Account.effectiveUser != 0 else {
       throw StillError(
         .precondition,
         "PostgreSQL does not run as root, to whom the new data directory would belong",
         hint: "Be its owner: sudo -u postgres pgstill migrate --from …")
     }
-    return account.name
   }
 
   /// Both of one version: they speak of the same options.
@@ -98,12 +106,6 @@ struct PulledMigration {
     }
   }
 
-  /// How this host is called in messages of the other one, which does not need it to get here.
-  private static var hostName: String {
-    let name = Host.name.filter { $0.isLetter || $0.isNumber || ".-_".contains($0) }
-    return name.isEmpty || name.hasPrefix("-") ? "target" : name
-  }
-
   /// Options that are said to the source in other words, or not at all.
   private static let own = ["--from", "--to", "--ssh", "--source-command", "--sshd", "--pgdata"]
 
@@ -123,31 +125,5 @@ struct PulledMigration {
       }
     }
     return kept
-  }
-}
-
-/// What the target says to pgstill on the source, line by line on its stdin: the invitation, then numbers of
-/// signals. The end of it is the end of the target.
-final class SourceOrders: Sendable {
-  private let line: OpenFile
-  private let invitation: Invitation
-  private let passed = Monitor(0)
-
-  init(_ line: OpenFile, _ invitation: Invitation) {
-    self.line = line
-    self.invitation = invitation
-  }
-
-  func begin() throws { try line.writeAll(invitation.jsonLine()) }
-
-  /// - Returns: false for the third one, for which nobody waits any more.
-  func passOn(_ signal: Int32) -> Bool {
-    let count = passed.update { count in
-      count += 1
-      return count
-    }
-    // Where the other side is gone, ssh ends too.
-    try? line.writeAll(Array("\(signal)\n".utf8))
-    return count < 3
   }
 }

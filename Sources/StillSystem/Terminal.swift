@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// The standard streams: stdout is data, stderr is talk.
 public enum Terminal {
@@ -17,8 +18,28 @@ public enum Terminal {
   /// Writes to stdout, all of it or as much as its reader wants.
   public static func print(_ text: String) { write(text, to: STDOUT_FILENO) }
 
+  /// Whether stdout is a person's screen.
+  public static var showsOutput: Bool { isatty(STDOUT_FILENO) == 1 }
+
+  /// Empties the screen, where stdout is one (ECMA-48, "CUP", "ED").
+  public static func clear() { if showsOutput { print("\u{1B}[H\u{1B}[2J") } }
+
   /// Writes to stderr.
-  public static func talk(_ text: String) { write(text, to: STDERR_FILENO) }
+  public static func talk(_ text: String) {
+    write(text, to: talkDescriptor.load(ordering: .acquiring))
+  }
+
+  private static let talkDescriptor = Atomic<Int32>(STDERR_FILENO)
+
+  /// Keeps stderr for this process: programs that it starts get one that nobody reads. For where the end of
+  /// stderr is waited for, and a program may leave a server behind. Called before there are threads.
+  public static func keepTalk() throws {
+    let ours = try check("copy", "stderr") { fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3) }
+    let nothing = try check("open", "/dev/null") { open("/dev/null", O_WRONLY | O_CLOEXEC) }
+    _ = try check("redirect", "stderr") { dup2(nothing, STDERR_FILENO) }
+    close(nothing)
+    talkDescriptor.store(ours, ordering: .releasing)
+  }
 
   private static func write(_ text: String, to descriptor: Int32) {
     var text = text

@@ -18,7 +18,6 @@ public final class DoorwayGuest {
       Host *
         HostName 127.0.0.1
         Port \(invitation.port)
-        User "\(invitation.user)"
         HostKeyAlias \(DoorwayGuest.alias)
         UserKnownHostsFile "\(folder.path)/known"
         GlobalKnownHostsFile /dev/null

@@ -21,6 +21,8 @@ final class PrivateFolder: Sendable {
     try file.close()
   }
 
+  func remove(_ name: String) throws { try OpenFolder.open(path).remove(FilePath(name)) }
+
   func read(_ name: String) throws -> String {
     String(decoding: try OpenFile.open(path.appending(name)).readAll(), as: UTF8.self)
   }

@@ -96,19 +96,20 @@ public struct RemoteShell: Hashable, Sendable {
     }
   }
 
-  /// Starts a program over there, whose stdout and stderr are our own. It ends when the thread does that
-  /// calls this.
+  /// Starts a program over there, whose stderr is our own. It ends when the thread does that calls this.
   ///
   /// - Parameters:
   ///   - options: of ssh's, for this connection.
   ///   - input: what it reads on stdin.
+  ///   - output: its stdout, where that is not our own.
   public func start(
-    _ program: [String], with options: [String], input: OpenFile
+    _ program: [String], with options: [String], input: OpenFile, output: OpenFile? = nil
   ) throws -> Child {
     try Child.start(
       Rsync.path(of: words.first ?? "ssh"),
       words.dropFirst() + options + ["--", host, ShellWords.line(program)],
-      environment: Rsync.environment, input: input, isTied: true)
+      environment: Rsync.environment, input: input, output: output,
+      errors: output == nil ? nil : .copyOfStandardError(), isTied: true)
   }
 
   /// Starts a script of /bin/sh over there.

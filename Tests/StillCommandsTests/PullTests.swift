@@ -83,7 +83,8 @@ struct PullTests {
         "--stop-command",
         "\(cluster.programs)/pg_ctl stop -D \(cluster.dataDirectory) -m fast -w -s && { \(then); }",
         "--start-command",
-        "\(cluster.programs)/pg_ctl start -w -s -D \(cluster.dataDirectory) -l \(cluster.log)",
+        // Its stderr stays open as long as the server lives.
+        "\(cluster.programs)/pg_ctl start -w -s -D \(cluster.dataDirectory)",
         "--target-start-command",
         "\(cluster.programs)/pg_ctl start -w -s -D \(site.target) -l \(site.place.path)/log",
       ]
@@ -91,12 +92,13 @@ struct PullTests {
 
     /// pgstill on the source may be at work when the one on the target has ended; what it has made shows its
     /// end. The limit only ends a broken test.
-    func waitForSource() throws {
+    ///
+    /// - Parameter leaving: folders for temporary files that nobody could remove.
+    func waitForSource(leaving: Int = 0) throws {
       for _ in 0..<600 {
         let left = try FileManager.default.contentsOfDirectory(atPath: temporary.string)
         let note = "\(site.cluster.dataDirectory)/pgstill.migration"
-        // Of the target's, which was killed, the folder with the door's keys stays.
-        if !FileManager.default.fileExists(atPath: note), left.count <= 1 { return }
+        if !FileManager.default.fileExists(atPath: note), left.count == leaving { return }
         Clock.sleep(milliseconds: 100)
       }
       throw Trouble("pgstill on the source has not ended")
@@ -130,6 +132,16 @@ struct PullTests {
     #expect(outcome.talk.contains("what follows is said by pgstill on \(scene.ssh.host)"))
     try scene.expectNothingTemporary()
 
+    // Nobody goes back by a way that is gone, and that somebody else may have made anew.
+    let note = try String(
+      contentsOfFile: "\(cluster.dataDirectory)/pgstill.migration", encoding: .utf8)
+    #expect(!note.contains(scene.temporary.string), "\(note)")
+    let alone = try refused(["migrate", "--undo", "--pgdata", cluster.dataDirectory.string], 11)
+    #expect(
+      alone.hint?.contains("pgstill migrate --undo --from \(scene.source)") == true, "\(alone)")
+    let next = try #require(report["next"] as? [String])
+    #expect(next.contains { $0.contains("pgstill migrate --undo --from \(scene.source)") })
+
     let back = ["--from", scene.source, "--undo"]
     let running = try site.failure(scene.run(back + scene.way()), 11)
     #expect(running.message.contains("the new server runs on"), "\(running)")
@@ -138,6 +150,26 @@ struct PullTests {
     #expect(undone.status == 0, "\(undone.talk)")
     try site.expectBack()
     try scene.expectNothingTemporary()
+  }
+
+  @Test("A host that is not the target does not get the old server started")
+  func undoFromElsewhere() throws {
+    let scene = try Scene()
+    let site = scene.site
+    // By another name than the one that this host has.
+    let pushed = try PgstillProgram.run(
+      [
+        "migrate", "--pgdata", site.cluster.dataDirectory.string, "--to",
+        "\(scene.ssh.host):\(site.target)", "--ssh", scene.ssh.command, "--json",
+        "--tablespace-mapping", "\(site.tablespace)=\(site.place.path)/space",
+      ])
+    #expect(pushed.status == 0, "\(pushed.talk)")
+    try site.cluster.run("pg_ctl", ["stop", "-w", "-s", "-m", "fast", "-D", site.target.string])
+    let failure = try site.failure(
+      scene.run(["--from", scene.source, "--undo", "--discard-new"] + scene.way()), 11)
+    #expect(
+      failure.message.contains("and it is \(FakeHost.owner)@\(Host.name) that asks"), "\(failure)")
+    #expect(try site.postmaster(of: site.cluster.dataDirectory) == nil)
   }
 
   @Test("A plan changes nothing, and tells of both hosts")
@@ -149,6 +181,7 @@ struct PullTests {
     #expect(target == "\(FakeHost.owner)@\(Host.name):\(scene.site.target)")
     #expect(!FileManager.default.fileExists(atPath: scene.site.target.string))
     try scene.site.expectBack()
+    try scene.expectNothingTemporary()
   }
 
   @Test(
@@ -157,7 +190,10 @@ struct PullTests {
     let scene = try Scene()
     let outcome = try scene.pull(scene.whenStopped("kill -KILL $(cat \(scene.pid)); sleep 1"))
     #expect(outcome.status == 137, "\(outcome.talk)")
-    try scene.waitForSource()
+    // What it had of its door, which is shut; no key to it.
+    try scene.waitForSource(leaving: 1)
+    let left = try Tool.demand("find", scene.temporary.string, "-type", "f", "-name", "*guest")
+    #expect(left == "")
     try scene.site.expectBack()
   }
 
@@ -224,6 +260,8 @@ struct PullTests {
       ["--from", "rsync://db1/module", "--to", "/new"],
       ["--from", "db1:/old", "--to", "db2:/new"], ["--from", "db1:/old"],
       ["--from", "db1:/old", "--to", "/new", "--pgdata", "/old"],
+      ["--from", "db1:/old", "--to", "db2:new"], ["--from", "db1:/old", "--to", ""],
+      ["--from", "db1:/old", "--to", "/new", "--target-connection", "port=5433"],
       ["--from", "db1:/old", "--to", "/new", "--wal-dir", "wal"],
       ["--from", "db1:/old", "--to", "/new", "--tablespace-mapping", "/a=b"],
       ["--pgdata", "/old", "--to", "db2:/new", "--invited"],

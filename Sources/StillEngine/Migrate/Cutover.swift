@@ -10,6 +10,8 @@ struct Cutover {
   let server: ServerSwitch
   /// What a user gave to stop and start the old server with.
   let commands: ServerCommands?
+  /// What the target calls this cluster, where it asked for the move.
+  let pulledAs: String?
   /// Nil where somebody else starts the new server.
   let newServer: (any NewServer)?
   let units: (any ServiceUnits)?
@@ -51,10 +53,10 @@ func cutOver(_ cutover: Cutover) throws -> MigrationReport.Downtime {
     if cutover.look != nil { try cutover.syncBeforehand() }
     client = try DowntimeWatch(cluster.target, cutover.newServer?.connection)
     marker = try SourceMarker.leave(
-      in: cutover.folder, plan, cutover.server, remoteShell: cutover.target.files.remoteShell)
+      in: cutover.folder, plan, cutover.server, remoteShell: cutover.target.files.remoteShell,
+      pulledAs: cutover.pulledAs)
     run.observer.noticed(
-      "should this process be killed now, this brings the old server back: "
-        + SourceMarker.undoLine(FilePath(plan.dataDirectory)))
+      "should this process be killed now, this brings the old server back: " + marker.undoLine)
     budget = try plan.mostDowntime.map { try BudgetWatch($0, plan.onOverrun, run) }
     do {
       stopped = try StoppedServer(
@@ -212,7 +214,7 @@ private func rollBack(
       "the old server was not started again: \((error as? StillError)?.message ?? "\(error)")")
     failure.hint =
       "See that no server runs on \(cutover.plan.target), then: "
-      + SourceMarker.undoLine(FilePath(cutover.plan.dataDirectory))
+      + marker.undoLine
       + "; with --target-is-down where that cannot be asked, once none runs there and none can be started"
     return failure
   }

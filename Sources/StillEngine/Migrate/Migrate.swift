@@ -73,13 +73,14 @@ public func migrate(
     try cutOver(
       Cutover(
         plan: plan, cluster: cluster, server: server, commands: request.serverCommands,
+        pulledAs: request.pulledAs,
         newServer: newServer, units: provider.units, target: target, transfers: transfers,
         look: look, program: request.program, run: run))
   }
   let check = request.checksAfter ? check(transfers, plan, run) : nil
   return MigrationReport(
     plan: plan, passes: transfers.passes, downtime: downtime, check: check,
-    next: plan.next(newServer != nil, files))
+    next: plan.next(newServer != nil, files, pulledAs: request.pulledAs))
 }
 
 /// It has moved: whatever the check comes to, that stays so.
@@ -115,7 +116,9 @@ extension MigrationPlan {
         + "--reindex-after, if nobody minds.")
   }
 
-  fileprivate func next(_ isStarted: Bool, _ files: any TargetFiles) -> [String] {
+  fileprivate func next(
+    _ isStarted: Bool, _ files: any TargetFiles, pulledAs: String?
+  ) -> [String] {
     var lines: [String] = []
     if !files.makesLinks {
       lines += links.map { link in
@@ -128,7 +131,8 @@ extension MigrationPlan {
     lines += rebuild.map { "in database \($0.database): \($0.statements)" }
     lines += [
       "the old cluster is as it was when it stopped; nobody can start it by mistake. To go back, "
-        + "stop the new server, then: \(SourceMarker.undoLine(FilePath(dataDirectory)))"
+        + "stop the new server, then: "
+        + SourceMarker.undoLine(FilePath(dataDirectory), pulledAs: pulledAs)
         + (isStarted
           ? " (it refuses first, for what the new server has written would be lost: --discard-new)"
           : ""),

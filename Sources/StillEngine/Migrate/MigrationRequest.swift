@@ -23,6 +23,9 @@ public struct MigrationRequest: Sendable {
   public var startCommand: String?
   /// For another host: ssh and its options.
   public var remoteShell = ["ssh", "-o", "BatchMode=yes"]
+  /// What the target calls this cluster, `[USER@]HOST:DIR`, where that asked for the move; nil else. Then
+  /// `remoteShell` leads there for this run only.
+  public var pulledAs: String?
   /// Where the new server's clients find it: libpq's connection string; nil for the other host, by its
   /// name, and the old server's port.
   public var connection: String?

@@ -11,8 +11,10 @@ import SystemPackage
 struct SourceMarker {
   private struct Note: Codable {
     var plan: MigrationPlan
-    /// How another host is reached.
-    var remoteShell: [String]
+    /// How another host is reached; nil where only that can ask us to come.
+    var remoteShell: [String]?
+    /// What the target calls this cluster, where it asked for the move.
+    var pulledAs: String?
     var began: CalendarTime
     var server: ServerSwitch
   }
@@ -28,10 +30,13 @@ struct SourceMarker {
 
   /// Leaves the note; nothing else changes yet. One of an earlier run, which died, is replaced.
   static func leave(
-    in folder: OpenFolder, _ plan: MigrationPlan, _ server: ServerSwitch, remoteShell: [String]
+    in folder: OpenFolder, _ plan: MigrationPlan, _ server: ServerSwitch, remoteShell: [String],
+    pulledAs: String?
   ) throws -> SourceMarker {
+    // A way that ends with this run is nobody's later; what lay there then could be anybody's.
     let note = Note(
-      plan: plan, remoteShell: remoteShell, began: Clock.now(), server: server)
+      plan: plan, remoteShell: pulledAs == nil ? remoteShell : nil, pulledAs: pulledAs,
+      began: Clock.now(), server: server)
     let marker = SourceMarker(folder: folder, note: note)
     try marker.write()
     return marker
@@ -50,7 +55,9 @@ struct SourceMarker {
   }
 
   var plan: MigrationPlan { note.plan }
-  var remoteShell: [String] { note.remoteShell }
+  var remoteShell: [String]? { note.remoteShell }
+  var pulledAs: String? { note.pulledAs }
+  var undoLine: String { SourceMarker.undoLine(folder.path, pulledAs: note.pulledAs) }
   var server: ServerSwitch { note.server }
   var word: MigrationWord { MigrationWord(of: note.plan.id) }
 
@@ -78,12 +85,15 @@ struct SourceMarker {
     guard let marker = try find(in: folder), try marker.isMoved else { return }
     throw StillError(
       .precondition, "the cluster of \(folder.path) was moved to \(marker.plan.target)",
-      hint: "To go back: " + undoLine(folder.path))
+      hint: "To go back: " + marker.undoLine)
   }
 
   /// The words that bring the old server back.
-  static func undoLine(_ folder: FilePath) -> String {
-    "pgstill migrate --undo --pgdata " + ShellWords.quoted(folder.string)
+  static func undoLine(_ folder: FilePath, pulledAs: String?) -> String {
+    guard let pulledAs else {
+      return "pgstill migrate --undo --pgdata " + ShellWords.quoted(folder.string)
+    }
+    return "(on the target) pgstill migrate --undo --from " + ShellWords.quoted(pulledAs)
   }
 
   /// Takes the control file out of the way.

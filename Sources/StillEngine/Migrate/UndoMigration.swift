@@ -12,8 +12,9 @@ public struct UndoRequest: Sendable {
   public var targetIsDown = false
   /// What the new server has written since it was started may be given up.
   public var discardsNew = false
-  /// The way to the target's host; nil for the one that the migration took.
-  public var remoteShell: [String]?
+  /// The host that asks for it, as the plan of a migration names hosts, and the way there; nil where the
+  /// migration's own way is taken.
+  public var caller: (host: String, remoteShell: [String])?
 
   public init(dataDirectory: FilePath) { self.dataDirectory = dataDirectory }
 }
@@ -74,7 +75,7 @@ public func undoMigration(
     }
   }
   try marker.remove()
-  if wasMoved, !request.targetIsDown, let files = marker.targetFiles(request) {
+  if wasMoved, !request.targetIsDown, let files = try? marker.targetFiles(request) {
     // What is there is a pass, from which another migration may go on.
     do { try TargetPlaces(files: files, plan: marker.plan).makeMarks() } catch {
       observer.noticed(
@@ -90,9 +91,12 @@ public func undoMigration(
 private func giveUpTarget(_ marker: SourceMarker, _ request: UndoRequest) throws {
   let target = marker.plan.target
   if request.targetIsDown { return }
-  let wayOut =
+  var wayOut =
     "See to it that no server runs there, and none can be started; then --target-is-down."
-  guard let files = marker.targetFiles(request) else {
+  if let pulledAs = marker.pulledAs, request.caller == nil {
+    wayOut = "Have the target ask for it: pgstill migrate --undo --from \(pulledAs). Or: " + wayOut
+  }
+  guard let files = try marker.targetFiles(request) else {
     throw StillError(
       .precondition, "nobody can say from here whether a server runs on \(target)", hint: wayOut)
   }
@@ -138,12 +142,22 @@ private func requireUnused(
 
 extension SourceMarker {
   /// Where the target can be looked at; nil for a daemon, which says nothing.
-  fileprivate func targetFiles(_ request: UndoRequest) -> (any TargetFiles)? {
+  fileprivate func targetFiles(_ request: UndoRequest) throws -> (any TargetFiles)? {
+    if let caller = request.caller {
+      // Of a host that is not the target, it would be seen that no server runs there.
+      guard case .ssh(caller.host, _) = plan.target else {
+        throw StillError(
+          .precondition,
+          "the cluster was moved to \(plan.target), and it is \(caller.host) that asks",
+          hint: "Ask from there, or on this host: pgstill migrate --undo --pgdata.")
+      }
+      return RemoteFiles(shell: RemoteShell(host: caller.host, words: caller.remoteShell))
+    }
     switch plan.target {
-    case .folder: LocalFiles()
+    case .folder: return LocalFiles()
     case .ssh(let host, _):
-      RemoteFiles(shell: RemoteShell(host: host, words: request.remoteShell ?? remoteShell))
-    case .daemon: nil
+      return remoteShell.map { RemoteFiles(shell: RemoteShell(host: host, words: $0)) }
+    case .daemon: return nil
     }
   }
 }
