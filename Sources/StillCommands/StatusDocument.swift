@@ -1,3 +1,4 @@
+import StillEngine
 import StillModel
 import StillSystem
 
@@ -18,14 +19,41 @@ struct StatusDocument: Displayable {
   }
 
   var held: [Held]
+  /// Where a repository was named.
+  var clusters: [ClusterStatus]?
 
-  init(_ sets: [HeldSet], now: CalendarTime = Clock.now()) {
+  init(_ sets: [HeldSet], _ clusters: [ClusterStatus]?, now: CalendarTime = Clock.now()) {
+    self.clusters = clusters
     held = sets.map {
       Held(age: max(0, now.secondsSince1970 - $0.began.secondsSince1970), set: $0)
     }
   }
 
-  var text: String { held.isEmpty ? "nothing is held\n" : held.map(text).joined() }
+  var text: String {
+    (held.isEmpty ? "nothing is held\n" : held.map(text).joined())
+      + (clusters ?? []).map(text).joined()
+  }
+
+  private func text(_ status: ClusterStatus) -> String {
+    var text = "cluster \(status.cluster): "
+    if let latest = status.latest {
+      text += "last backup \(latest.id), \(Figures.duration(Double(latest.age))) ago, of "
+      text += "\(status.backups)\n"
+      for fault in latest.faults { text += "  \(fault)\n" }
+    } else {
+      text += "no backup\n"
+    }
+    for damaged in status.damaged { text += "  DAMAGED: \(damaged)\n" }
+    var table = TextTable()
+    for need in status.needs {
+      table.add([
+        "  \(need.origin)",
+        "needed " + need.peaks.prefix(5).map(ByteCount.text).joined(separator: ", "),
+        need.next.map { "the next at most \(ByteCount.text($0.likely)) (95 %)" } ?? "",
+      ])
+    }
+    return text + table.text
+  }
 
   private func text(_ held: Held) -> String {
     let set = held.set

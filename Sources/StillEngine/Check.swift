@@ -58,7 +58,11 @@ public func check(
       return (plan, "\(plan.consistency.rawValue), because \(plan.reason)")
     }
     if let stopping = plan?.stopping { questions.note("downtime", stopping.sentence) }
-    if let plan, !plan.volumes.isEmpty { questions.note("snapshots", plan.snapshotSentence) }
+    if let plan, !plan.volumes.isEmpty {
+      questions.note("snapshots", plan.snapshotSentence)
+      let earlier = try? Repository.open(request.repository).cluster(plan.cluster)
+      if let need = plan.needSentence(FillHistory(of: earlier)) { questions.note("need", need) }
+    }
   }
   return CheckReport(
     items: questions.items, plan: questions.items.allSatisfy(\.isGood) ? plan : nil)
@@ -97,6 +101,24 @@ extension BackupPlan {
       let needed = members.reduce(0) { $0 + $1.snapshotSize }
       return "\(group): snapshots take \(ByteCount.text(needed)) of "
         + "\(ByteCount.text(members.map(\.groupFree).min() ?? 0)) free"
+    }.joined(separator: "; ")
+  }
+}
+
+extension BackupPlan {
+  /// `tonight needs about 6.1 GiB on vg0 (95 %), 12.0 GiB are free`; nil where too few backups have left
+  /// their fill history, or the volumes are thin, whose snapshots take what is in their pool.
+  func needSentence(_ history: FillHistory) -> String? {
+    let needs = volumes.filter { $0.snapshotSize > 0 }.map {
+      (volume: $0, need: NightlyNeed(history.peaks(of: $0.origin)))
+    }
+    guard !needs.isEmpty, needs.allSatisfy({ $0.need != nil }) else { return nil }
+    let groups = Dictionary(grouping: needs, by: \.volume.origin.group).sorted { $0.key < $1.key }
+    return groups.map { group, members in
+      let likely = members.reduce(0) { $0 + ($1.need?.likely ?? 0) }
+      let free = members.map(\.volume.groupFree).min() ?? 0
+      return "tonight needs about \(ByteCount.text(likely)) on \(group) (95 %), "
+        + "\(ByteCount.text(free)) are free" + (likely > free ? ", which is too little" : "")
     }.joined(separator: "; ")
   }
 }

@@ -14,12 +14,15 @@ struct FillHistory {
     for id in backups.sorted(by: >).prefix(Self.nights) {
       guard let record = try? cluster.backup(id.description).record(), let freeze = record.freeze
       else { continue }
-      for (index, volume) in freeze.volumes.enumerated() {
+      // The fill of a thin snapshot is that of its pool.
+      for (index, volume) in freeze.volumes.enumerated() where volume.fill.metadata == nil {
         let seen = record.fillHistory.compactMap { index < $0.used.count ? $0.used[index] : nil }
         peaks[volume.origin, default: []].append(max(seen.max() ?? 0, volume.fill.used))
       }
     }
   }
+
+  var origins: [VolumeName] { peaks.keys.sorted() }
 
   /// The most that each backup needed for this origin, in bytes, the latest first.
   func peaks(of origin: VolumeName) -> [UInt64] { peaks[origin] ?? [] }
