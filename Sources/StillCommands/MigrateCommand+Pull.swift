@@ -7,7 +7,7 @@ import SystemPackage
 extension MigrateCommand {
   /// - Throws: a usage error where the options do not go with `--from`.
   func validatePull() throws {
-    guard case .ssh? = from.flatMap({ MigrationTarget($0) }) else {
+    guard case .ssh? = from.flatMap({ Destination($0) }) else {
       throw ValidationError("--from wants [USER@]HOST:DIR, with the whole path of the folder.")
     }
     guard cluster.pgdata == nil else {
@@ -15,7 +15,7 @@ extension MigrateCommand {
         "--from names the data directory; --pgdata is for moves from this host.")
     }
     if let to {
-      guard case .folder? = MigrationTarget(to) else {
+      guard case .folder? = Destination(to) else {
         throw ValidationError("--from wants a folder of this host: --to DIR.")
       }
     }
@@ -31,12 +31,12 @@ extension MigrateCommand {
 
   /// What `--from` asks for.
   func pulled(_ source: String) throws -> PulledMigration {
-    guard case .ssh(let host, let path)? = MigrationTarget(source) else {
+    guard case .ssh(let host, let path)? = Destination(source) else {
       throw ValidationError("--from wants [USER@]HOST:DIR.")
     }
     func words(_ text: String) -> [String] { text.split(separator: " ").map(String.init) }
     return PulledMigration(
-      host: host, dataDirectory: path, shell: RemoteShell(host: host, words: words(ssh)),
+      host: host, dataDirectory: path, shell: RemoteShell(host: host, words: ssh.words),
       program: words(sourceCommand), sshd: words(sshd),
       options: PulledMigration.forwarded(
         CommandLine.arguments.dropFirst(2)),

@@ -82,11 +82,7 @@ struct MigrateCommand: ParsableCommand {
   @Flag(help: "Leave the new server to be started by somebody else.")
   var noStart = false
 
-  @Option(
-    help: ArgumentHelp(
-      "ssh with options, for another host. Words are parted by blanks.",
-      valueName: "command"))
-  var ssh = RemoteShell.standardWords.joined(separator: " ")
+  @OptionGroup var ssh: SSHOptions
 
   @Option(
     help: ArgumentHelp(
@@ -266,12 +262,7 @@ struct MigrateCommand: ParsableCommand {
   }
 
   private func request(_ dataDirectory: FilePath) throws -> MigrationRequest {
-    guard var target = MigrationTarget(to ?? "") else {
-      throw ValidationError("--to wants DIR, [USER@]HOST:DIR or rsync://HOST[:PORT]/MODULE/DIR.")
-    }
-    if case .folder(let path) = target {
-      target = .folder(try FilePath(path).absolute().string)
-    }
+    let target = try Destination(option: "--to", to ?? "")
     var request = MigrationRequest(dataDirectory: dataDirectory, target: target)
     request.tablespaceMapping = try tablespaceMapping.map {
       (FilePath($0.old), try FilePath($0.new).absolute())
@@ -283,7 +274,7 @@ struct MigrateCommand: ParsableCommand {
     request.onOverrun = onOverrun
     request.startsServer = !noStart
     request.startCommand = targetStartCommand
-    request.remoteShell = ssh.split(separator: " ").map(String.init)
+    request.remoteShell = ssh.words
     request.connection = targetConnection
     request.moduleFolder = moduleDir.map { FilePath($0) }
     request.programs = targetPrograms.map { FilePath($0) }

@@ -17,7 +17,8 @@ public struct Pgstill: ParsableCommand {
     version: StillVersion.text,
     subcommands: [
       CheckCommand.self, BackupCommand.self, ListCommand.self, ShowCommand.self,
-      VerifyCommand.self, RestoreCommand.self, MigrateCommand.self, StatusCommand.self,
+      VerifyCommand.self, RestoreCommand.self, CopyCommand.self, MigrateCommand.self,
+      StatusCommand.self,
       ReleaseCommand.self,
       BrokerCommand.self, SentinelCommand.self,
     ])
@@ -86,7 +87,7 @@ struct Verdict: Error {
   init(code: Int32) { self.code = code }
 
   init(_ failure: StillError) {
-    code = failure.status.rawValue
+    code = failure.exitCode
     self.failure = failure
   }
 }

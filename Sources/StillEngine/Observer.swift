@@ -20,6 +20,7 @@ public enum Phase: String, Sendable, Codable, CaseIterable, CustomStringConverti
   case locate, compare, unpack, settle
   case verify, prove
   case pass, finalPass, check
+  case transfer
 }
 
 extension Phase {
@@ -51,6 +52,7 @@ extension Phase {
     case .pass: "copying while the server runs"
     case .finalPass: "copying what is left"
     case .check: "comparing everything"
+    case .transfer: "copying elsewhere"
     }
   }
 }

@@ -45,7 +45,13 @@ enum RecordFile {
   /// - Throws: `.copying` where the file was changed or cut short, comes from a newer pgstill, or says
   ///   what no backup has.
   static func read(_ file: OpenFile) throws -> BackupRecord {
-    let bytes = try file.readAll(limit: mostBytes)
+    try read(file.readAll(limit: mostBytes), of: file.path)
+  }
+
+  /// The same of what was read already.
+  ///
+  /// - Parameter path: for messages.
+  static func read(_ bytes: [UInt8], of path: FilePath) throws -> BackupRecord {
     let tail = seal.count + digits + end.count
     let body = bytes.dropLast(min(tail, bytes.count))
     guard bytes.count > tail, bytes.suffix(tail).starts(with: seal),
@@ -54,7 +60,7 @@ enum RecordFile {
         == (try digest(body))
     else {
       throw StillError(
-        .copying, "\(file.path) was changed or cut short: its checksum does not match",
+        .copying, "\(path) was changed or cut short: its checksum does not match",
         hint: "Use another backup, or bring this file back from a copy of the repository.")
     }
     let record: BackupRecord
@@ -62,7 +68,7 @@ enum RecordFile {
       let format = try JSONDecoder().decode(Form.self, from: Data(bytes)).format
       guard format <= BackupRecord.currentFormat else {
         throw StillError(
-          .copying, "\(file.path) comes from a newer pgstill (format \(format))",
+          .copying, "\(path) comes from a newer pgstill (format \(format))",
           hint: "Use that one, or one that is newer yet.")
       }
       record = try JSONDecoder().decode(BackupRecord.self, from: Data(bytes))
@@ -70,12 +76,12 @@ enum RecordFile {
       throw failure
     } catch {
       throw StillError(
-        .copying, "\(file.path) cannot be read: \(error)",
+        .copying, "\(path) cannot be read: \(error)",
         hint: "It may come from a newer pgstill.")
     }
     if let absurdity = record.absurdity {
       throw StillError(
-        .copying, "\(file.path) cannot be right: \(absurdity)",
+        .copying, "\(path) cannot be right: \(absurdity)",
         hint: "Use another backup, or bring this file back from a copy of the repository.")
     }
     return record

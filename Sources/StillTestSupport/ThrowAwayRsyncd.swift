@@ -13,7 +13,8 @@ public final class ThrowAwayRsyncd: Sendable {
   /// `rsync://HOST:PORT/data`
   public var url: String { "rsync://127.0.0.1:\(port)/data" }
 
-  public init() throws {
+  /// - Parameter mungesLinks: whether it makes links that lead nowhere of those that it takes.
+  public init(mungesLinks: Bool = false) throws {
     place = try TestFolder(on: .disk, owner: FakeHost.owner)
     port = try FreePort.find()
     try Tool.demand("mkdir", "\(place.path)/module")
@@ -28,7 +29,7 @@ public final class ThrowAwayRsyncd: Sendable {
         path = \(place.path)/module
         read only = no
         use chroot = no
-        munge symlinks = no
+        munge symlinks = \(mungesLinks ? "yes" : "no")
 
         """.utf8))
     try file.close()

@@ -11,11 +11,21 @@ extension Rsync {
 
 /// Small things for which a daemon knows no other way than a transfer.
 extension Rsync {
+  /// What a daemon says of a name in a folder.
+  public struct Listed: Hashable, Sendable {
+    public var name: String
+    /// In bytes; of a link, of what it says.
+    public var size: UInt64
+  }
+
   /// The names in a folder of a daemon; nil where there is none.
   ///
   /// - Parameter url: `rsync://HOST/MODULE/DIR/`
   /// - Throws: `.precondition` where the daemon cannot be reached, or refuses.
-  public func names(at url: String) throws -> [String]? {
+  public func names(at url: String) throws -> [String]? { try list(url)?.map(\.name) }
+
+  /// The same, with sizes.
+  public func list(_ url: String) throws -> [Listed]? {
     let (status, text) = try run(["--list-only", "--no-human-readable", "--", url])
     if status == 23 { return nil }
     guard status == 0 else { throw refused(url, status, text) }
@@ -24,7 +34,8 @@ extension Rsync {
       let words = line.split(separator: " ", maxSplits: 4, omittingEmptySubsequences: true)
       guard words.count == 5, words[0].count == 10 else { return nil }
       let name = words[4].drop { $0 == " " }
-      return name == "." ? nil : String(name)
+      let size = UInt64(words[1].filter(\.isNumber)) ?? 0
+      return name == "." ? nil : Listed(name: String(name), size: size)
     }
   }
 

@@ -1,9 +1,10 @@
+import StillModel
 import SystemPackage
 
-/// What rsync is told to do, as one of the few ways that are right for a PostgreSQL cluster. There is
-/// no way to say anything else: no `--size-only`, `--append` or `--update`, which take files for
-/// equal that are not; no `--inplace`, which leaves a file that is neither when it is interrupted, and
-/// writes into older backups through hard links.
+/// What rsync is told to do, as one of the few ways that are right for a PostgreSQL cluster, or a backup
+/// of one. There is no way to say anything else: no `--size-only`, `--append` or `--update`, which take
+/// files for equal that are not; no `--inplace`, which leaves a file that is neither when it is
+/// interrupted, and writes into older backups through hard links.
 public struct RsyncOrder: Hashable, Sendable {
   public enum Kind: Hashable, Sendable {
     /// Everything; what is the same in size and time, to the nanosecond, is taken for equal. What the
@@ -16,18 +17,30 @@ public struct RsyncOrder: Hashable, Sendable {
     case compare([FilePath])
     /// Says which files are unlike by their content, and changes nothing: of everything, or of these only.
     case audit(only: [FilePath]?)
+    /// A backup into a folder of its own, by content. What is there under its name in the backup `sharing`,
+    /// which lies beside that folder, with the same content, owner, mode and time, becomes another name of
+    /// that (`--link-dest`); of what differs there, only the difference goes over. Removes what an attempt
+    /// before it left.
+    case backup(sharing: RunID?)
+    /// Says what of a backup is missing, too much or unlike by its content, and changes nothing.
+    case difference
 
     /// The files that are named; nil for all.
     fileprivate var named: [FilePath]? {
       switch self {
-      case .update, .compareEverything: nil
+      case .update, .compareEverything, .backup, .difference: nil
       case .compare(let paths): paths
       case .audit(let paths): paths
       }
     }
 
     /// Whether it changes nothing.
-    var isAudit: Bool { if case .audit = self { true } else { false } }
+    var isAudit: Bool {
+      switch self {
+      case .audit, .difference: true
+      default: false
+      }
+    }
   }
 
   public var kind: Kind
@@ -75,6 +88,14 @@ public struct RsyncOrder: Hashable, Sendable {
     case .audit:
       words += [
         "--checksum", modifyWindow, "--dry-run", "--out-format=\(RsyncReport.auditMark)%i %n",
+      ]
+    case .backup(let earlier):
+      words += ["--delete", "--checksum"]
+      // Seen from the folder that is filled; a run's name holds nothing that leads elsewhere.
+      if let earlier { words.append("--link-dest=../\(earlier)") }
+    case .difference:
+      words += [
+        "--delete", "--checksum", "--dry-run", "--out-format=\(RsyncReport.auditMark)%i %n",
       ]
     }
     // One name after the other on stdin, each ended by a zero byte.
@@ -132,6 +153,17 @@ public struct RsyncOrder: Hashable, Sendable {
 }
 
 extension RsyncOrder {
+  /// A path over there goes through a shell, or through rsync itself, which take some of its characters for
+  /// patterns, with or without --secluded-args (rsync(1)): `new[1]` would be the folder `new1`, where one is.
+  ///
+  /// - Throws: `.usage`
+  public static func requirePlain(_ path: String) throws {
+    guard let bad = path.first(where: { "*?[\\".contains($0) }) else { return }
+    throw StillError(
+      .usage, "\(path) has a \(bad) in it, which rsync takes for a pattern over there",
+      hint: "Name another folder, and rename it afterwards, or make a link to it.")
+  }
+
   /// A path as a pattern that matches nothing else. A backslash means something only where there is a
   /// wildcard too (rsync(1), "PATTERN MATCHING RULES").
   public static func literal(_ path: String) -> String {

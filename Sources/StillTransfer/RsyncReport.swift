@@ -15,6 +15,9 @@ public struct RsyncReport: Hashable, Sendable {
   public private(set) var removed: UInt64 = 0
   /// Files whose content differs while size and time of modification are the same: of an audit.
   public private(set) var unlike: [FilePath] = []
+  /// What is missing, too much or unlike by its content: of an audit. Not what has another owner, mode or
+  /// time only.
+  public private(set) var differing: [FilePath] = []
   /// What it had to say beside that, the last lines.
   public private(set) var talk: [String] = []
 
@@ -28,6 +31,7 @@ public struct RsyncReport: Hashable, Sendable {
     sent += other.sent
     removed += other.removed
     unlike += other.unlike
+    differing += other.differing
     talk = (talk + other.talk).suffix(RsyncReport.kept)
   }
 
@@ -79,15 +83,19 @@ public struct RsyncReport: Hashable, Sendable {
     return nil
   }
 
-  /// `>fc........ base/1/1259` (rsync(1), "--itemize-changes"): the content differs, and neither size nor time.
+  /// `>fc........ base/1/1259` (rsync(1), "--itemize-changes"): the content differs, and neither size nor
+  /// time. `cL+++++++++ log` is made anew, `*deleting   base/1/1260` is too much, and of what begins with a
+  /// dot only owner, mode or time are others.
   private mutating func takeAudit(_ line: Substring) {
     let parts = line.split(separator: " ", maxSplits: 1)
     guard parts.count == 2 else { return }
     let flags = Array(parts[0])
-    guard flags.count > 4, "<>".contains(flags[0]), flags[1] == "f", flags[2] == "c",
-      flags[3] == ".", flags[4] == "."
+    let path = FilePath(bytes: RsyncReport.unescaped(parts[1].drop { $0 == " " }))
+    guard let first = flags.first, flags.count > 4, first != "." else { return }
+    differing.append(path)
+    guard "<>".contains(first), flags[1] == "f", flags[2] == "c", flags[3] == ".", flags[4] == "."
     else { return }
-    unlike.append(FilePath(bytes: RsyncReport.unescaped(parts[1])))
+    unlike.append(path)
   }
 
   /// rsync writes what cannot be printed as `\#` and three octal digits.

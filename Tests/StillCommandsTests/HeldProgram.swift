@@ -41,6 +41,14 @@ final class HeldProgram {
     return (child.wait(), try talk())
   }
 
+  /// Lets it go on for some seconds, and sends it a signal then.
+  func goOnUntil(_ signal: Int32, after seconds: UInt32) throws -> (status: Int32, talk: String) {
+    child.signalGroup(SIGCONT)
+    sleep(seconds)
+    Glibc.kill(child.process, signal)
+    return (child.wait(), try talk())
+  }
+
   func kill() -> Int32 {
     child.signalGroup(SIGKILL)
     return child.wait()

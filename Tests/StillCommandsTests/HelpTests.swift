@@ -5,7 +5,7 @@ import Testing
 /// What the program says of itself.
 @Suite struct HelpTests {
   private static let allVerbs = [
-    "check", "backup", "list", "show", "verify", "restore", "status", "release",
+    "check", "backup", "list", "show", "verify", "restore", "copy", "migrate", "status", "release",
   ]
 
   @Test("It tells its version, and nothing else")

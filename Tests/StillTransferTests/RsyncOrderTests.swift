@@ -10,8 +10,9 @@ import Testing
 @Suite struct RsyncOrderTests {
   private static let kinds: [RsyncOrder.Kind] = [
     .update, .compareEverything, .compare(["base/1/1259"]), .audit(only: nil),
-    .audit(only: ["base/1/1259"]),
+    .audit(only: ["base/1/1259"]), .backup(sharing: nil), .backup(sharing: night), .difference,
   ]
+  private static let night = RunID(at: CalendarTime(secondsSince1970: 1_795_226_400), salt: 1)
 
   @Test(arguments: kinds, [true, false]) func whatEveryOrderHasAndHasNot(
     _ kind: RsyncOrder.Kind, _ isLive: Bool
@@ -29,6 +30,46 @@ import Testing
     #expect(words.contains("--rsh=\"ssh\" \"-p\" \"22\""))
     let forbidden = ["--inplace", "--size-only", "--append", "--update", "--ignore-existing"]
     #expect(!words.contains { word in forbidden.contains(where: word.hasPrefix) })
+    let sharing = words.filter { $0.contains("-dest") }
+    #expect(
+      sharing
+        == (kind == .backup(sharing: Self.night)
+          ? ["--link-dest=../20261121T020000Z-000001"] : []))
+  }
+
+  /// Two files of one size and one second are not equal for that, least of all where the one would become
+  /// the other: `--link-dest` without `--checksum` does that.
+  @Test func backupsGoByTheirContent() {
+    for kind in [RsyncOrder.Kind.backup(sharing: nil), .backup(sharing: Self.night), .difference] {
+      let words = RsyncOrder(kind, isLive: false).words(to: "t")
+      #expect(words.contains("--checksum") && words.contains("--delete"))
+      #expect(words.contains("--dry-run") == (kind == .difference))
+      #expect(!words.contains { $0.hasPrefix("--files-from") })
+    }
+  }
+
+  @Test func whatAnAuditFinds() {
+    var report = RsyncReport()
+    for line in [
+      "*deleting   base/too much", ".d..t...... base/", "<f+++++++++ base/2", "cLc.t...... log",
+      ">fc........ base/3", "<fcst...... base/4", ".f...p..... base/5", "cd+++++++++ new/",
+      ">fc........ a\\#012b",
+    ] {
+      #expect(report.take("audit: \(line)") == nil)
+    }
+    #expect(
+      report.differing == [
+        "base/too much", "base/2", "log", "base/3", "base/4", "new/", "a\nb",
+      ])
+    #expect(report.unlike == ["base/3", "a\nb"])
+  }
+
+  @Test func pathsThatRsyncTakesForPatternsAreRefused() throws {
+    try RsyncOrder.requirePlain("/backup/of the 'night' $(x)")
+    for path in ["/new[1]", "/a*", "/a?", "/a\\b"] {
+      let failure = #expect(throws: StillError.self) { try RsyncOrder.requirePlain(path) }
+      #expect(failure?.status == .usage)
+    }
   }
 
   @Test func onlyWhatSeesEverythingRemoves() {

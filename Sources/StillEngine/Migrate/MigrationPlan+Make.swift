@@ -43,7 +43,7 @@ extension MigrationPlan {
     }
     let (places, links) = try cluster.places(request, target: target, cancellation)
     try requireApart(places, areHere: files is LocalFiles)
-    if !(files is LocalFiles) { try requirePlain(places) }
+    if !(files is LocalFiles) { for place in places { try RsyncOrder.requirePlain(place.target) } }
     // Of an earlier pass whatever is there is compared; a part that is missing makes no difference.
     let states = try places.map {
       try TargetPlaces.holdsPass($0, cluster.facts.systemIdentifier, files)
@@ -114,17 +114,6 @@ extension MigrationPlan {
           "the targets \(target.place.target) and \(other.place.target) are not apart",
           hint: "Give each tablespace, and WAL, a folder of its own.")
       }
-    }
-  }
-
-  /// A path over there goes through a shell, or through rsync itself, which take some of its characters for
-  /// patterns, with or without --secluded-args (rsync(1)): `new[1]` would be the folder `new1`, where one is.
-  private static func requirePlain(_ places: [Place]) throws {
-    for place in places {
-      guard let bad = place.target.first(where: { "*?[\\".contains($0) }) else { continue }
-      throw StillError(
-        .usage, "\(place.target) has a \(bad) in it, which rsync takes for a pattern over there",
-        hint: "Name another folder, and rename it afterwards, or make a link to it.")
     }
   }
 

@@ -61,7 +61,7 @@ extension MigrationRequest {
     }
     let files = DaemonFiles(
       rsync: try Rsync.find(),
-      module: MigrationTarget.daemon(host: host, port: port, module: module, path: "").description,
+      module: Destination.daemon(host: host, port: port, module: module, path: "").description,
       root: moduleFolder)
     _ = try files.names(in: moduleFolder.string)
     return (files, moduleFolder.pushing(FilePath(path)).string)

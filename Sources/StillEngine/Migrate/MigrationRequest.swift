@@ -6,7 +6,7 @@ import SystemPackage
 public struct MigrationRequest: Sendable {
   /// Absolute.
   public var dataDirectory: FilePath
-  public var target: MigrationTarget
+  public var target: Destination
   /// Where tablespaces go: old path to new path.
   public var tablespaceMapping: [(old: FilePath, new: FilePath)] = []
   /// Where WAL goes, if it shall not lie in the data directory.
@@ -54,7 +54,7 @@ public struct MigrationRequest: Sendable {
   /// This program, which is its own sentinel.
   public var program: FilePath = "/proc/self/exe"
 
-  public init(dataDirectory: FilePath, target: MigrationTarget) {
+  public init(dataDirectory: FilePath, target: Destination) {
     self.dataDirectory = dataDirectory
     self.target = target
   }

@@ -75,7 +75,7 @@ public struct MigrationPlan: Hashable, Sendable, Codable {
 
   public var id: RunID
   public var dataDirectory: String
-  public var target: MigrationTarget
+  public var target: Destination
   public var systemIdentifier: UInt64
   public var places: [Place]
   public var links: [Link]
@@ -111,7 +111,7 @@ public struct MigrationPlan: Hashable, Sendable, Codable {
   public var rebuild: [Rebuild]
 
   public init(
-    id: RunID, dataDirectory: String, target: MigrationTarget, systemIdentifier: UInt64,
+    id: RunID, dataDirectory: String, target: Destination, systemIdentifier: UInt64,
     places: [Place], links: [Link], control: ServerControl, stopLimit: Double, startLine: String?,
     finalPass: FinalPass, finalPassReason: String, mostPasses: Int, mostDowntime: Double?,
     onOverrun: OverrunPolicy, isResumed: Bool, isRehearsal: Bool, volumes: [BackupPlan.Volume] = [],

@@ -4,8 +4,7 @@ import StillSystem
 import StillTransfer
 import SystemPackage
 
-/// What a migration does at its target beside the passes: a few small things, on this host or
-/// another one.
+/// What is done at a target beside what rsync does: a few small things, on this host or another one.
 protocol TargetFiles: Sendable {
   /// For messages: `this host`, `db2`.
   var host: String { get }
@@ -36,6 +35,16 @@ protocol TargetFiles: Sendable {
   var makesLinks: Bool { get }
   /// Makes a link, in place of one that is there.
   func makeLink(_ path: String, to target: String) throws
+  /// Whether it can give a folder another name.
+  var renames: Bool { get }
+  /// Gives a folder another name, which nothing may have but an empty folder.
+  func rename(_ folder: String, to new: String) throws
+  /// Takes away the names in a folder, and in those below, of files that have more than one, as far as that
+  /// can be had. The files keep the other names.
+  func removeSharedNames(in folder: String, _ cancellation: Cancellation) throws
+  /// The links in a folder, by paths counted from it, that do not say as they were made to say.
+  func changedLinks(_ links: [(path: FilePath, target: FilePath)], in folder: String) throws
+    -> [FilePath]
   /// Puts everything of the file systems that these folders are on, on the disk.
   func sync(_ folders: [String], _ cancellation: Cancellation) throws
   /// Whether a file of ours gets a time to the nanosecond; it has another time then.
@@ -48,6 +57,10 @@ protocol TargetFiles: Sendable {
 
 extension TargetFiles {
   var makesLinks: Bool { true }
+  var renames: Bool { true }
+  func changedLinks(_ links: [(path: FilePath, target: FilePath)], in folder: String) throws
+    -> [FilePath]
+  { [] }
   /// Taken for granted where nobody says.
   func keepsNanoseconds(_ file: String) throws -> Bool { true }
   var syncsEachFile: Bool { false }
@@ -120,9 +133,33 @@ struct LocalFiles: TargetFiles {
   }
 
   func makeLink(_ path: String, to target: String) throws {
-    try remove(path)
     let (folder, name) = try place(path)
+    if (try? folder.target(ofLink: name)) == FilePath(target).bytes { return }
+    try remove(path)
     try folder.makeLink(name, to: FilePath(target).bytes)
+  }
+
+  func rename(_ folder: String, to new: String) throws {
+    let (above, name) = try place(folder)
+    try above.rename(name, to: FilePath(root: nil, FilePath(new).components.suffix(1)))
+  }
+
+  func removeSharedNames(in folder: String, _ cancellation: Cancellation) throws {
+    try LocalFiles.removeSharedNames(in: OpenFolder.open(FilePath(folder)), cancellation)
+  }
+
+  private static func removeSharedNames(
+    in folder: OpenFolder, _ cancellation: Cancellation
+  ) throws {
+    try cancellation.checkpoint()
+    for name in try folder.names() {
+      let metadata = try folder.metadata(of: name)
+      switch metadata.kind {
+      case .folder: try removeSharedNames(in: folder.folder(name), cancellation)
+      case .file where metadata.linkCount > 1: try? folder.remove(name)
+      default: break
+      }
+    }
   }
 
   func sync(_ folders: [String], _ cancellation: Cancellation) throws {
@@ -254,7 +291,18 @@ struct RemoteFiles: TargetFiles {
   }
 
   func makeLink(_ path: String, to target: String) throws {
-    try shell.demand("exec ln -sfnT -- \"$2\" \"$1\"", [path, target])
+    try shell.demand(
+      "[ \"$(readlink -- \"$1\")\" = \"$2\" ] || exec ln -sfnT -- \"$2\" \"$1\"", [path, target])
+  }
+
+  func rename(_ folder: String, to new: String) throws {
+    try shell.demand("exec mv -T -- \"$1\" \"$2\"", [folder, new])
+  }
+
+  func removeSharedNames(in folder: String, _ cancellation: Cancellation) throws {
+    try shell.demand(
+      "find \"$1\" -xdev -type f -links +1 -delete 2>/dev/null || :", [folder], limit: nil,
+      cancellation)
   }
 
   func sync(_ folders: [String], _ cancellation: Cancellation) throws {

@@ -74,6 +74,29 @@ struct DaemonFiles: TargetFiles {
 
   func makeLink(_ path: String, to target: String) {}
 
+  /// What it lists of a link is as long as what it has made of it.
+  func changedLinks(_ links: [(path: FilePath, target: FilePath)], in folder: String) throws
+    -> [FilePath]
+  {
+    let folders = Dictionary(grouping: links) { $0.path.removingLastComponent() }
+    return try folders.flatMap { place, links in
+      let there = try rsync.list(rsyncName(of: FilePath(folder).pushing(place).string)) ?? []
+      let sizes = Dictionary(there.map { ($0.name, $0.size) }, uniquingKeysWith: { $1 })
+      return links.filter { path, target in
+        sizes[name(last: path.string)] != UInt64(target.bytes.count)
+      }.map(\.path)
+    }
+  }
+
+  var renames: Bool { false }
+
+  func rename(_ folder: String, to new: String) throws {
+    throw StillError(.failed, "\(module) cannot rename \(folder)")
+  }
+
+  /// Not here: it would take a transfer for each.
+  func removeSharedNames(in folder: String, _ cancellation: Cancellation) {}
+
   func sync(_ folders: [String], _ cancellation: Cancellation) {}
 
   /// Nobody says; rsync fails when there is no more.

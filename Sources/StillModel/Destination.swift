@@ -1,5 +1,5 @@
-/// Where a cluster moves to: the place of its new data directory.
-public enum MigrationTarget: Hashable, Sendable, CustomStringConvertible {
+/// A folder that something goes to, wherever it is: a cluster that moves, or a copy of a backup.
+public enum Destination: Hashable, Sendable, CustomStringConvertible {
   /// A folder of this host; absolute.
   case folder(String)
   /// A folder of another host, by ssh; absolute. `host` may have a user in front: `postgres@db2`.
@@ -16,9 +16,9 @@ public enum MigrationTarget: Hashable, Sendable, CustomStringConvertible {
     if text.hasPrefix(scheme) {
       let parts = text.dropFirst(scheme.count).split(
         separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
-      guard parts.count >= 2, MigrationTarget.isName(parts[1]) else { return nil }
+      guard parts.count >= 2, Destination.isName(parts[1]) else { return nil }
       let place = parts[0].split(separator: ":", omittingEmptySubsequences: false)
-      guard (1...2).contains(place.count), MigrationTarget.isHost(place[0]) else { return nil }
+      guard (1...2).contains(place.count), Destination.isHost(place[0]) else { return nil }
       let port = place.count == 2 ? Int(place[1]) : nil
       guard place.count == 1 || (1...65535).contains(port ?? 0) else { return nil }
       self = .daemon(
@@ -28,7 +28,7 @@ public enum MigrationTarget: Hashable, Sendable, CustomStringConvertible {
       colon < text.firstIndex(of: "/") ?? text.endIndex
     {
       let path = text[text.index(after: colon)...]
-      guard MigrationTarget.isHost(text[..<colon]), path.hasPrefix("/") else { return nil }
+      guard Destination.isHost(text[..<colon]), path.hasPrefix("/") else { return nil }
       self = .ssh(host: String(text[..<colon]), path: String(path))
     } else {
       guard !text.isEmpty else { return nil }
@@ -55,8 +55,8 @@ public enum MigrationTarget: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-extension MigrationTarget: TextCodable {
-  public static var nameOfText: String { "a target of a migration" }
+extension Destination: TextCodable {
+  public static var nameOfText: String { "a destination" }
   public init?(codedText: String) { self.init(codedText) }
   public var codedText: String { description }
 }
