@@ -46,8 +46,11 @@ struct BackupDocument: Displayable {
   var bytesWritten: UInt64
   var files: Int
   var backup: BackupRecord
+  /// Nil where none was wanted.
+  var copy: BackupCopy?
 
-  init(_ result: BackupResult) {
+  init(_ result: BackupResult, copy: BackupCopy? = nil) {
+    self.copy = copy
     path = result.path.string
     release = result.release
     seconds = Dictionary(result.phases.map { ($0.name, $0.seconds) }, uniquingKeysWith: +)
@@ -58,7 +61,7 @@ struct BackupDocument: Displayable {
   }
 
   var text: String {
-    let copy = max(seconds["copy"] ?? 0, 0.001)
+    let copySeconds = max(seconds["copy"] ?? 0, 0.001)
     var text = "published \(path)\n"
     if let downtime = backup.downtime {
       text +=
@@ -78,8 +81,8 @@ struct BackupDocument: Displayable {
     text +=
       "copied \(files) files, \(ByteCount.text(bytesRead)) into \(ByteCount.text(bytesWritten)) "
     text +=
-      "(\(backup.mirror == nil ? backup.compression : "mirror")) in \(Figures.duration(copy)), "
-    text += "\(ByteCount.text(UInt64(Double(bytesRead) / copy)))/s\n"
+      "(\(backup.mirror == nil ? backup.compression : "mirror")) in \(Figures.duration(copySeconds)), "
+    text += "\(ByteCount.text(UInt64(Double(bytesRead) / copySeconds)))/s\n"
     if let mirror = backup.mirror { text += mirror.sentence + "\n" }
     text += "WAL from \(backup.wal.redo): \(backup.wal.segmentsKept.count) segments kept, "
     text += "\(backup.wal.segmentsLeftOut) left out"
@@ -93,6 +96,7 @@ struct BackupDocument: Displayable {
     }
     for line in backup.missing { text += "not in the backup: \(line)\n" }
     for bad in backup.badPages ?? [] { text += "damaged in the cluster: \(bad.text)\n" }
+    if let copied = copy?.result { text += ElsewhereDocument(result: copied).text }
     return text
   }
 }
