@@ -22,29 +22,17 @@ public struct ClusterFolder {
     try folder.names().compactMap { RunID($0.string) }.sorted()
   }
 
-  /// Opens a backup by its name, or `latest`, the newest that is whole.
+  /// Opens a backup by its name, or `latest`.
   public func backup(_ name: String) throws -> BackupFolder {
     let all = try backups()
-    let id =
-      name == "latest"
-      ? try all.last(where: hasRecord) : RunID(name).flatMap { all.contains($0) ? $0 : nil }
+    let id = name == "latest" ? all.last : RunID(name).flatMap { all.contains($0) ? $0 : nil }
     guard let id else {
       throw StillError(
         .precondition, "cluster \(self.name) has no backup \"\(name)\"",
         hint: all.isEmpty
-          ? "It has no backups at all."
-          : name == "latest"
-            ? "None of those that pgstill list shows is whole."
-            : "See pgstill list; the latest is \(all[all.count - 1]).")
+          ? "It has no backups at all." : "See pgstill list; the latest is \(all[all.count - 1]).")
     }
     return BackupFolder(id: id, folder: try folder.folder(FilePath(id.description)))
-  }
-
-  /// Whether a backup has its record. Below an rsync daemon's module nothing can be renamed: there a copy
-  /// has its name before it is whole, and the record comes last.
-  private func hasRecord(_ id: RunID) throws -> Bool {
-    try folder.folder(FilePath(id.description)).metadataIfPresent(of: BackupFolder.recordName)
-      != nil
   }
 
   /// The newest mirror of a cluster; nil where there is none whose record can be read.
@@ -155,17 +143,18 @@ public struct BackupFolder {
     guard try folder.metadataIfPresent(of: BackupFolder.recordName) == nil else { return }
     throw StillError(
       .copying, "\(path) is not whole: it has no backup.json",
-      hint: "A copy gets that last; where one broke off, make it again: pgstill copy.")
+      hint:
+        "See pgstill list for an earlier one. A copy gets that last, below an rsync daemon; where one "
+        + "broke off, make it again: pgstill copy.")
   }
 
-  /// Keeps a backup from being removed, and from being copied twice at once, for as long as this value lasts.
-  /// Whoever removes a backup takes it first.
+  /// Keeps a backup from being copied twice at once from here, for as long as this value lasts.
   ///
   /// - Throws: `.busy` where somebody has it.
   func lock() throws -> FolderLock {
     if let lock = try FolderLock.take(folder) { return lock }
     throw StillError(
-      .busy, "backup \(id) is being copied elsewhere, or removed",
+      .busy, "backup \(id) is being copied elsewhere",
       hint: "Wait for that to end; nothing was changed.")
   }
 

@@ -5,6 +5,8 @@ import SystemPackage
 extension Rsync {
   /// In seconds.
   static let connectionLimit = "--contimeout=10"
+  /// Where nobody may say for how long he is silent, the network at least says whether it is there.
+  static let keepAlive = "--sockopts=SO_KEEPALIVE"
   /// Where nobody is silent while he works.
   static let daemonLimits = [connectionLimit, "--timeout=60"]
 }
@@ -27,7 +29,7 @@ extension Rsync {
   /// The same, with sizes.
   public func list(_ url: String) throws -> [Listed]? {
     let (status, text) = try run(["--list-only", "--no-human-readable", "--", url])
-    if status == 23 { return nil }
+    if status == 23, isMissing(text) { return nil }
     guard status == 0 else { throw refused(url, status, text) }
     // `drwx------          4,096 2026/11/21 20:15:00 name`
     return text.split(whereSeparator: \.isNewline).compactMap { line in
@@ -42,7 +44,7 @@ extension Rsync {
   /// Fetches one file. - Returns: false where there is none.
   public func fetch(_ url: String, into folder: FilePath) throws -> Bool {
     let (status, text) = try run(["--times", "--", url, folder.string + "/"])
-    if status == 23 { return false }
+    if status == 23, isMissing(text) { return false }
     guard status == 0 else { throw refused(url, status, text) }
     return true
   }
@@ -72,6 +74,19 @@ extension Rsync {
     ]
     let (status, text) = try run(words)
     guard status == 0 else { throw refused(url, status, text) }
+  }
+
+  /// Status 23 is that of a name that is not there, and of one that may not be looked at: the numbers of the
+  /// errors say which (errno(3)), for the words are in the daemon's language.
+  private func isMissing(_ text: String) -> Bool {
+    let numbers = text.split(whereSeparator: \.isNewline).compactMap { line -> String? in
+      // What the daemon says; the end of the connection is a complaint of this side's.
+      guard line.hasPrefix("rsync: [sender] "), line.hasSuffix(")"),
+        let open = line.lastIndex(of: "(")
+      else { return nil }
+      return String(line[line.index(after: open)...].dropLast())
+    }
+    return !numbers.isEmpty && numbers.allSatisfy { $0 == "2" }
   }
 
   private func run(_ words: [String]) throws -> (status: Int32, text: String) {

@@ -124,7 +124,7 @@ public struct RsyncOrder: Hashable, Sendable {
   private var daemonLimits: [String] {
     if case .update = kind { return Rsync.daemonLimits }
     // While this side reads what it compares, it says nothing, and the other one would take that for death.
-    return [Rsync.connectionLimit]
+    return [Rsync.connectionLimit, Rsync.keepAlive]
   }
 
   /// Within double quotes rsync knows no escapes, but a doubled quote stands for one.

@@ -9,6 +9,8 @@ public struct RsyncReport: Hashable, Sendable {
   public private(set) var files: UInt64 = 0
   /// Content of those, in bytes.
   public private(set) var bytes: UInt64 = 0
+  /// Content of all regular files that were looked at, in bytes; what links say counts, too.
+  public private(set) var size: UInt64 = 0
   /// What of it really went over to the other side, in bytes.
   public private(set) var sent: UInt64 = 0
   /// Entries that were removed from the target.
@@ -26,6 +28,7 @@ public struct RsyncReport: Hashable, Sendable {
   /// Adds what another order came to.
   public mutating func add(_ other: RsyncReport) {
     entries = max(entries, other.entries)
+    size = max(size, other.size)
     files += other.files
     bytes += other.bytes
     sent += other.sent
@@ -71,6 +74,8 @@ public struct RsyncReport: Hashable, Sendable {
       entries = count
     } else if let count = number(after: "Number of regular files transferred:") {
       files = count
+    } else if let count = number(after: "Total file size:") {
+      size = count
     } else if let count = number(after: "Total transferred file size:") {
       bytes = count
     } else if let count = number(after: "Total bytes sent:") {
@@ -83,8 +88,8 @@ public struct RsyncReport: Hashable, Sendable {
     return nil
   }
 
-  /// `>fc........ base/1/1259` (rsync(1), "--itemize-changes"): the content differs, and neither size nor
-  /// time. `cL+++++++++ log` is made anew, `*deleting   base/1/1260` is too much, and of what begins with a
+  /// `>fc........ base/1/1259` (rsync(1), "--itemize-changes") is unlike: its content differs, and neither
+  /// size nor time. `cL+++++++++ log` is made anew, `*deleting   base/1/1260` is too much, and of what begins with a
   /// dot only owner, mode or time are others.
   private mutating func takeAudit(_ line: Substring) {
     let parts = line.split(separator: " ", maxSplits: 1)

@@ -57,6 +57,17 @@ struct CopyRefusalTests {
     try Tool.demand("mkdir", "\(scene.there)")
     let refusal = try scene.failure(scene.copy(), 11)
     #expect(refusal.further.contains { $0.contains("Permission denied") }, "\(refusal)")
+    // One that does not let itself be looked at is none that is empty.
+    try TestFolder.give(scene.there, to: FakeHost.owner)
+    try scene.demand()
+    let record = try #require(
+      try Tool.demand("find", scene.there.string, "-name", "backup.json").split(separator: "\n")
+        .first)
+    try Tool.demand("chmod", "000", String(record))
+    let before = try scene.listing(scene.there)
+    let denied = try scene.failure(scene.copy(), 11)
+    #expect(denied.further.contains { $0.contains("Permission denied") }, "\(denied)")
+    #expect(try scene.listing(scene.there) == before)
   }
 
   @Test("An rsync over there that is too old")
@@ -95,6 +106,22 @@ struct CopyRefusalTests {
     #expect(try one.listing(one.there) == before)
   }
 
+  @Test("The repository itself, by another way, is no other one")
+  func itself() throws {
+    let scene = try CopySite(.ssh)
+    try scene.backUp("--format", "mirror")
+    let before = try scene.listing(FilePath(scene.site.repository))
+    let failure = try scene.failure(
+      scene.copy(to: scene.target(FilePath(scene.site.repository))), 64)
+    #expect(failure.message.contains("is the repository that backup"), "\(failure)")
+    let local = try CopySite(.folder)
+    try local.backUp("--format", "mirror")
+    let other = try local.place.folder("other", owner: FakeHost.owner)
+    try Tool.demand("ln", "-s", "\(local.site.repository)/main", "\(other)/main")
+    #expect(try local.copy(to: other.string).status == 64)
+    #expect(try scene.listing(FilePath(scene.site.repository)) == before)
+  }
+
   @Test("A folder of the backup's name without a record is not written into")
   func stranger() throws {
     let scene = try CopySite(.ssh)
@@ -103,6 +130,7 @@ struct CopyRefusalTests {
     try TestFolder.give(scene.there, to: FakeHost.owner)
     let failure = try scene.failure(scene.copy(), 11)
     #expect(failure.message.contains("is no backup: it has no backup.json"), "\(failure)")
+    #expect(try Tool.demand("find", scene.there.string, "-type", "f") == "")
   }
 
   @Test("A damaged record here, and one there, which is no base")
@@ -141,13 +169,14 @@ struct CopyRefusalTests {
     let late = try scene.failure(copy(), 14)
     #expect(late.further.contains { $0.contains("No space left on device") }, "\(late)")
     let names = try disk.run("ls -A repo/main").split(separator: "\n").map(String.init)
-    #expect(Set(names) == [first.description, "latest", ".copy-\(second)"])
+    let left = try #require(names.first { $0.hasPrefix(".copy-\(second)-") })
+    #expect(Set(names) == [first.description, "latest", left])
     let verified = try PgstillProgram.run(
       ["verify", "latest", "--repo", "\(disk.path)/repo"], prefix: disk.inside)
     #expect(verified.status == 0, "\(verified.output)\(verified.talk)")
     try scene.site.cluster.sql("DROP TABLE large")
     let third = try scene.backUp("--format", "mirror")
-    try disk.run("rm -r repo/main/.copy-\(second)")
+    try disk.run("rm -r repo/main/\(left)")
     let copied = try copy()
     #expect(copied.status == 0, "\(copied.talk)")
     #expect(try disk.run("readlink repo/main/latest") == "\(third)\n")

@@ -124,9 +124,15 @@ final class CopySite {
     try #require(after.size == before.size)
   }
 
+  /// Where a backup is until it is whole; nil where there is no such folder yet.
+  func partial(of id: RunID) throws -> FilePath? {
+    let begin = way.renames ? ".copy-\(id)-" : id.description
+    return try? OpenFolder.open(folder).names().first { $0.string.hasPrefix(begin) }
+      .map { folder.pushing($0) }
+  }
+
   /// Begins to copy, slowly, and kills the program when some files are there.
   func killHalfWay(_ id: RunID) throws {
-    let (folder, partial) = (self.folder, way.renames ? ".copy-\(id)" : id.description)
     let child = try Child.start(
       "/usr/bin/env",
       [PgstillProgram.path()] + words(id.description) + ["--rate-limit", "2M", "--quiet"],
@@ -136,11 +142,13 @@ final class CopySite {
       _ = child.wait()
     }
     for _ in 0..<600 {
-      let count = (try? OpenFolder.open(folder.appending("\(partial)/data/base/1")).names())?.count
+      let count = try partial(of: id).flatMap {
+        try? OpenFolder.open($0.pushing("data/base/1")).names().count
+      }
       if let count, count > 30 { return }
       if let status = child.statusIfEnded() { throw Trouble("it ended with \(status)") }
       Clock.sleep(milliseconds: 50)
     }
-    throw Trouble("nothing comes to \(folder)/\(partial)")
+    throw Trouble("nothing comes to \(folder)")
   }
 }

@@ -41,6 +41,7 @@ public func copyElsewhere(
   let transfer = ElsewhereTransfer(
     plan: plan, rsync: rsync, there: there, rateLimit: request.rateLimit, run: run)
   guard plan.state != .all else {
+    try there.requireOther(plan.id, than: backup)
     let kept = try run.phase(.compare, plan.folder, failsAs: .copying) {
       try transfer.requireSame(backup, record)
     }
@@ -57,12 +58,12 @@ public func copyElsewhere(
   }
   let missing = try run.phase(.publish, plan.folder, failsAs: .copying) {
     let missing = try transfer.changedLinks(record)
+    try transfer.requireWhole(report, backup, record)
     try cancellation.checkpoint()
-    try there.publish(plan.id, record: recordBytes, cancellation)
-    return missing
+    return try missing + there.publish(plan.id, record: recordBytes, cancellation)
   }
-  for name in try there.otherCopies(than: plan.id) {
-    observer.noticed("\(there.folder)/\(name) is left there of another copy that broke off")
+  for name in (try? there.brokenCopies()) ?? [] {
+    observer.noticed("\(there.folder)/\(name) is left there of a copy that broke off")
   }
   return ElsewhereResult(
     plan: plan, files: report.files, bytes: report.bytes, sent: report.sent, kept: 0,
@@ -85,6 +86,21 @@ private struct ElsewhereTransfer {
       from: backup.folder, to: there.files.rsyncName(of: there.pathWhileCopied(plan.id)),
       run.cancellation
     ) { run.observer.advanced(bytes: $0) }
+  }
+
+  /// Whoever removes a backup here asks nobody: rsync takes for all of it what it still found.
+  ///
+  /// - Throws: `.copying` where less came through than there is, or the backup is gone here.
+  func requireWhole(_ report: RsyncReport, _ backup: BackupFolder, _ mine: BackupRecord) throws {
+    _ = try backup.recordBytes()
+    _ = try backup.manifest(of: mine)
+    guard report.size < mine.bytesOnDisk else { return }
+    throw StillError(
+      .copying,
+      "of \(ByteCount.text(mine.bytesOnDisk)) in \(backup.path) only \(ByteCount.text(report.size)) "
+        + "were found",
+      hint:
+        "Files are gone from it: verify it. What came to \(there.destination) was not published.")
   }
 
   /// - Returns: how many files and folders there are.

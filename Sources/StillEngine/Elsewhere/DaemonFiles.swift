@@ -97,6 +97,8 @@ struct DaemonFiles: TargetFiles {
   /// Not here: it would take a transfer for each.
   func removeSharedNames(in folder: String, _ cancellation: Cancellation) {}
 
+  func identity(of folder: String) -> String? { nil }
+
   func sync(_ folders: [String], _ cancellation: Cancellation) {}
 
   /// Nobody says; rsync fails when there is no more.

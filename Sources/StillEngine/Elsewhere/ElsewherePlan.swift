@@ -59,7 +59,7 @@ extension ElsewherePlan {
 
 extension BackupRecord {
   /// What the backup's own files hold, in bytes, wherever else they have a name.
-  fileprivate var bytesOnDisk: UInt64 { kind == .mirror ? bytesRead : bytesWritten }
+  var bytesOnDisk: UInt64 { kind == .mirror ? bytesRead : bytesWritten }
 
   /// What of it no earlier backup has, at least. Blocks are shared on one file system only.
   fileprivate var bytesOfItsOwn: UInt64 {

@@ -13,6 +13,8 @@ struct RepositoryElsewhere {
   /// As its own host calls it; below a daemon's module, as seen from there.
   let path: FilePath
   let cluster: String
+  /// Of this attempt alone: what another one orders, perhaps long ago, does not fit what this one makes.
+  private let attempt = String(UInt64.random(in: 0...UInt64.max), radix: 36)
 
   private static let copyPrefix = ".copy-"
   /// What no repository holds but something else does: a data directory, a backup, the folder of a cluster.
@@ -51,20 +53,21 @@ struct RepositoryElsewhere {
   /// Where a backup is until it is whole.
   func pathWhileCopied(_ id: RunID) -> String {
     files.renames
-      ? path.pushing(FilePath("\(cluster)/\(RepositoryElsewhere.copyPrefix)\(id)")).string
+      ? path.pushing(FilePath("\(cluster)/\(partialName(id))-\(attempt)")).string
       : path(of: id)
   }
+
+  /// How the name of each attempt begins.
+  private func partialName(_ id: RunID) -> String { "\(RepositoryElsewhere.copyPrefix)\(id)" }
 
   private func recordPath(_ id: RunID) -> String { "\(path(of: id))/\(BackupFolder.recordName)" }
 
   /// The names of backups, oldest first; those too that are not whole.
   func backups() throws -> [RunID] { try names().compactMap { RunID($0) }.sorted() }
 
-  /// Copies of other backups that broke off, and nobody took up again.
-  func otherCopies(than id: RunID) throws -> [String] {
-    try names().filter {
-      $0.hasPrefix(RepositoryElsewhere.copyPrefix) && !$0.hasSuffix(id.description)
-    }
+  /// Copies that broke off, and nobody took up again.
+  func brokenCopies() throws -> [String] {
+    try names().filter { $0.hasPrefix(RepositoryElsewhere.copyPrefix) }
   }
 
   private func names() throws -> [String] { try files.names(in: folder) ?? [] }
@@ -89,7 +92,7 @@ struct RepositoryElsewhere {
           + "backup.json",
         hint: "Move it away over there.")
     }
-    return try names().contains("\(RepositoryElsewhere.copyPrefix)\(id)") ? .part : .nothing
+    return try names().contains { $0.hasPrefix(partialName(id)) } ? .part : .nothing
   }
 
   /// - Throws: `.precondition` where it can be no repository: it is something else; or the folder that it
@@ -131,23 +134,32 @@ struct RepositoryElsewhere {
   func prepare(for id: RunID, _ state: ElsewherePlan.State, _ cancellation: Cancellation) throws {
     try files.makeFolder(path.string, mode: 0o700)
     try files.makeFolder(folder, mode: 0o700)
-    guard state == .part else { return }
+    guard state == .part, files.renames else { return }
+    // From here on it is ours alone: whoever else was at work on it does not find it when he is done.
+    guard let earlier = try names().first(where: { $0.hasPrefix(partialName(id)) }) else { return }
+    try files.rename("\(folder)/\(earlier)", to: pathWhileCopied(id))
     try files.removeSharedNames(in: pathWhileCopied(id), cancellation)
   }
 
   /// Makes a backup of what is there, and puts it on the disk before and after.
   ///
   /// - Parameter record: the content of its file, which is there already but for a daemon.
-  func publish(_ id: RunID, record: [UInt8], _ cancellation: Cancellation) throws {
+  /// - Returns: what went wrong when it was a backup already.
+  func publish(_ id: RunID, record: [UInt8], _ cancellation: Cancellation) throws -> [String] {
     guard files.renames else {
-      // It was told to put each file on the disk; this one is the last.
-      return try files.write(recordPath(id), record)
+      // It was told to put each file on the disk; this one is the last. Where a file system keeps no order
+      // between files, a power cut over there may still leave this one without others.
+      try files.write(recordPath(id), record)
+      return []
     }
     try files.sync([folder], cancellation)
     TestHooks.reached("elsewhere.synced")
     try files.rename(pathWhileCopied(id), to: path(of: id))
     TestHooks.reached("elsewhere.renamed")
-    try settle(id, cancellation)
+    do { try settle(id, cancellation) } catch {
+      return ["latest may not lead to it: \((error as? StillError)?.message ?? "\(error)")"]
+    }
+    return []
   }
 
   /// What comes after a backup has its name, and does no harm twice.
@@ -157,6 +169,16 @@ struct RepositoryElsewhere {
       try files.makeLink("\(folder)/latest", to: id.description)
     }
     try files.sync([folder], cancellation)
+  }
+
+  /// - Throws: `.usage` where a backup's folder there is its folder here, by whatever way it is reached.
+  func requireOther(_ id: RunID, than backup: BackupFolder) throws {
+    guard let there = try files.identity(of: path(of: id)),
+      try there == LocalFiles().identity(of: backup.path.string)
+    else { return }
+    throw StillError(
+      .usage, "\(destination) is the repository that backup \(id) is in",
+      hint: "Name another one with --to, best on another host or disk.")
   }
 
   /// A repository in another one would be taken for a cluster of it, and inside of a cluster it would be a

@@ -39,8 +39,8 @@ protocol TargetFiles: Sendable {
   var renames: Bool { get }
   /// Gives a folder another name, which nothing may have but an empty folder.
   func rename(_ folder: String, to new: String) throws
-  /// Takes away the names in a folder, and in those below, of files that have more than one, as far as that
-  /// can be had. The files keep the other names.
+  /// Takes away the names in a folder, and in those below, of what has more than one, links too. It keeps the
+  /// other names.
   func removeSharedNames(in folder: String, _ cancellation: Cancellation) throws
   /// The links in a folder, by paths counted from it, that do not say as they were made to say.
   func changedLinks(_ links: [(path: FilePath, target: FilePath)], in folder: String) throws
@@ -53,6 +53,8 @@ protocol TargetFiles: Sendable {
   func room(at folder: String) throws -> (fileSystem: String, bytes: UInt64)
   /// The process of the server of a data directory; nil where none runs.
   func server(of folder: String) throws -> Int32?
+  /// What only this folder is, of all folders of all hosts; nil where nobody says.
+  func identity(of folder: String) throws -> String?
 }
 
 extension TargetFiles {
@@ -135,9 +137,22 @@ struct LocalFiles: TargetFiles {
   func makeLink(_ path: String, to target: String) throws {
     let (folder, name) = try place(path)
     if (try? folder.target(ofLink: name)) == FilePath(target).bytes { return }
-    try remove(path)
-    try folder.makeLink(name, to: FilePath(target).bytes)
+    let new = FilePath(name.string + "-new")
+    try remove(path + "-new")
+    try folder.makeLink(new, to: FilePath(target).bytes)
+    try folder.rename(new, to: name)
   }
+
+  func identity(of folder: String) throws -> String? {
+    let boot = try OpenFile.open(LocalFiles.bootID).readAll(limit: 100)
+    let metadata = try OpenFolder.open(FilePath(folder)).metadata()
+    let changed = metadata.changed / 1_000_000_000
+    return String(decoding: boot, as: UTF8.self).filter { !$0.isNewline }
+      + " \(metadata.inode) \(changed)"
+  }
+
+  /// Another one for each start of each host (proc(5)).
+  fileprivate static let bootID: FilePath = "/proc/sys/kernel/random/boot_id"
 
   func rename(_ folder: String, to new: String) throws {
     let (above, name) = try place(folder)
@@ -156,8 +171,7 @@ struct LocalFiles: TargetFiles {
       let metadata = try folder.metadata(of: name)
       switch metadata.kind {
       case .folder: try removeSharedNames(in: folder.folder(name), cancellation)
-      case .file where metadata.linkCount > 1: try? folder.remove(name)
-      default: break
+      default: if metadata.linkCount > 1 { try folder.remove(name) }
       }
     }
   }
@@ -301,8 +315,7 @@ struct RemoteFiles: TargetFiles {
 
   func removeSharedNames(in folder: String, _ cancellation: Cancellation) throws {
     try shell.demand(
-      "find \"$1\" -xdev -type f -links +1 -delete 2>/dev/null || :", [folder], limit: nil,
-      cancellation)
+      "exec find \"$1\" -xdev ! -type d -links +1 -delete", [folder], limit: nil, cancellation)
   }
 
   func sync(_ folders: [String], _ cancellation: Cancellation) throws {
@@ -315,6 +328,13 @@ struct RemoteFiles: TargetFiles {
       touch -d @1000000000.123456789 -- "$1" && exec stat -c %.9Y -- "$1"
       """, [file]
     ).text == "1000000000.123456789"
+  }
+
+  func identity(of folder: String) throws -> String? {
+    try shell.demand(
+      "read -r boot <\(LocalFiles.bootID) || exit 0; echo \"$boot $(stat -c '%i %Z' -- \"$1\")\"",
+      [folder]
+    ).text
   }
 
   func room(at folder: String) throws -> (fileSystem: String, bytes: UInt64) {
