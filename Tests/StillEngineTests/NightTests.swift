@@ -220,8 +220,13 @@ import Testing
     #expect(report.items.filter { !$0.isGood }.map(\.detail) == [])
     #expect(
       report.items.map(\.name) == [
-        "server", "role", "volume", "volume", "repository", "mode", "snapshots",
+        "server", "role", "volume", "volume", "repository", "mode", "snapshots", "need",
       ])
+    let need = try #require(report.items.last?.detail)
+    #expect(
+      need.contains(
+        #/^tonight needs about \S+ \S+ on vg0 \(95 %\), \S+ \S+ are free; tonight .* on vg1/#),
+      "\(need)")
     #expect(report.status == .done)
     #expect(report.plan != nil)
   }
