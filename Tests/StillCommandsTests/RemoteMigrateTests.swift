@@ -220,8 +220,72 @@ struct RemoteMigrateTests {
     try cluster.sql("CREATE DATABASE located TEMPLATE template0 LOCALE 'C.UTF-8'")
     let none = try scene.site.failure(plan(["locale": "C POSIX"]), 11)
     #expect(none.message.contains("has no locale C.UTF-8, which the database located"), "\(none)")
+    // What tells that somebody listens, and that it is not this host.
+    let taken = try scene.site.failure(plan(["awk": "00000000:1538", "tail": "another boot"]), 11)
+    #expect(taken.message.contains("somebody listens on port"), "\(taken)")
+    #expect(try plan(["awk": "00000000:1538"]).status == 0, "of this host it is the old server")
     let other = try scene.site.failure(plan(["uname": "aarch64"], ["--no-start"]), 11)
     #expect(other.message.contains("elsewhere is aarch64, and this host"), "\(other)")
+  }
+
+  @Test(
+    "A server that would not take the cluster's files, or lacks a library, is found out beforehand")
+  func trial() throws {
+    let scene = try Scene()
+    let site = scene.site
+    let here = try site.postmaster(of: site.cluster.dataDirectory)
+    // The server's own words: built for pages of another size, it says the same of this cluster.
+    let programs = try site.place.folder("programs")
+    try Tool.demand(
+      "sh", "-c", "ln -s \"$1\"/* \"$2\"/ && rm \"$2/postgres\"", "sh",
+      site.cluster.programs.string, programs.string)
+    _ = try scene.program(
+      programs.appending("postgres"),
+      """
+      #!/bin/sh
+      case " $* " in
+      *" -C "*)
+        echo 'FATAL:  database files are incompatible with server' >&2
+        echo 'DETAIL:  The database cluster was initialized with BLCKSZ 8192, but the server was compiled with BLCKSZ 16384.' >&2
+        exit 1 ;;
+      esac
+      exec \(site.cluster.programs)/postgres "$@"
+      """)
+    let pages = try site.failure(scene.migrate(["--target-programs", programs.string]), 11)
+    #expect(pages.message.contains("does not take the cluster's files"), "\(pages)")
+    #expect(pages.further.contains { $0.contains("compiled with BLCKSZ 16384") }, "\(pages)")
+    #expect(try site.postmaster(of: site.cluster.dataDirectory) == here)
+
+    // A library that this host has, and the other one not.
+    let library = try site.place.folder("library").appending("auto_explain.so")
+    try Tool.demand(
+      "cp", "\(site.cluster.programs)/../lib/auto_explain.so", library.string)
+    try site.cluster.run(
+      "pg_ctl",
+      [
+        "restart", "-w", "-s", "-D", site.cluster.dataDirectory.string, "-l",
+        site.cluster.log.string,
+        "-o", "-c shared_preload_libraries=\(library)",
+      ])
+    try Tool.demand("mv", library.string, "\(library)-away")
+    let lacking = try site.failure(scene.migrate(), 11)
+    #expect(lacking.message.contains("lacks a library"), "\(lacking)")
+    #expect(lacking.further.contains { $0.contains("could not access file") }, "\(lacking)")
+    try Tool.demand("mv", "\(library)-away", library.string)
+    #expect(try scene.migrate(["--dry-run"]).status == 0)
+  }
+
+  @Test("Who else is connected is told")
+  func others() throws {
+    let scene = try Scene()
+    let cluster = scene.site.cluster
+    let other = try cluster.session()
+    defer { other.close() }
+    try cluster.sql("SELECT pg_create_physical_replication_slot('standby', true)")
+    let outcome = try scene.migrate(["--dry-run"])
+    let advice = try #require(try document(outcome)["advice"] as? [String])
+    #expect(advice.contains { $0.hasPrefix("1 other client is connected") }, "\(advice)")
+    #expect(advice.contains("replication slots move, too: standby"), "\(advice)")
   }
 
   @Test("To an rsync daemon: everything is there, and starts, and the old one can be had back")

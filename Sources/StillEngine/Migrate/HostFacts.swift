@@ -18,10 +18,15 @@ struct HostFacts: Hashable {
   var hasTools: Bool
   /// Who runs this.
   var isRoot: Bool
+  /// Another one for each start of each host; empty where nobody says.
+  var boot: String
+  /// Whether somebody listens on the server's port.
+  var isPortTaken: Bool
   /// The locales that there are, `C` and `POSIX` apart, in one form of writing.
   var locales: Set<String>
 
-  /// Prints one line for each of them; `$1` is the folder of the programs.
+  /// Prints one line for each of them; `$1` is the folder of the programs, `$2` the server's port. Of a socket
+  /// that listens the state is 0A (proc(5), "/proc/net/tcp").
   private static let script = """
     echo "machine $(uname -m)"
     echo "libc $(getconf GNU_LIBC_VERSION 2>/dev/null)"
@@ -29,12 +34,16 @@ struct HostFacts: Hashable {
     echo "version $("$1/postgres" --version 2>/dev/null)"
     [ -x "$1/pg_ctl" ] && [ -x "$1/psql" ] && echo "tools yes"
     echo "user $(id -u)"
+    echo "boot $(tail -n 1 /proc/sys/kernel/random/boot_id 2>/dev/null)"
+    echo "listener $(awk -v p=":$(printf %04X "$2")" '$4 == "0A" && substr($2, length($2) - 4) == p { print $2; exit }' \
+      /proc/net/tcp /proc/net/tcp6 2>/dev/null)"
     echo "locales $(locale -a 2>/dev/null | tr '\\n' ' ')"
     """
 
-  static func here(_ programs: FilePath) throws -> HostFacts {
+  static func here(_ programs: FilePath, port: String) throws -> HostFacts {
     let errand = try Errand(
-      ["/bin/sh", "-c", script, "sh", programs.string], environment: ["PATH": "/usr/bin:/bin"])
+      ["/bin/sh", "-c", script, "sh", programs.string, port], environment: ["PATH": "/usr/bin:/bin"]
+    )
     guard errand.wait(atMost: 30) == 0 else {
       errand.end()
       throw StillError(.precondition, "this host does not say what it is: \(errand.firstLine)")
@@ -42,8 +51,10 @@ struct HostFacts: Hashable {
     return HostFacts(try errand.allLines())
   }
 
-  static func there(_ shell: RemoteShell, _ programs: String) throws -> HostFacts {
-    let answer = try shell.demand(script, [programs])
+  static func there(
+    _ shell: RemoteShell, _ programs: String, port: String
+  ) throws -> HostFacts {
+    let answer = try shell.demand(script, [programs, port])
     return HostFacts(answer.text.split(whereSeparator: \.isNewline).map(String.init))
   }
 
@@ -60,6 +71,8 @@ struct HostFacts: Hashable {
     majorVersion = Int(number.prefix { $0.isNumber })
     hasTools = value("tools") == "yes"
     isRoot = value("user") == "0"
+    boot = value("boot")
+    isPortTaken = !value("listener").isEmpty
     locales = Set(value("locales").split(separator: " ").map { HostFacts.plain(String($0)) })
   }
 }
@@ -101,10 +114,11 @@ extension MigrationRequest {
       )
     case .ssh(let host, _):
       let programs = try programsHere()
-      let here = try HostFacts.here(programs)
+      let port = try cluster.session.value("SELECT pg_catalog.current_setting('port')")
+      let here = try HostFacts.here(programs, port: port)
       let programsThere = self.programs ?? programs
-      let there = try HostFacts.there(
-        RemoteShell(host: host, words: remoteShell), programsThere.string)
+      let shell = RemoteShell(host: host, words: remoteShell)
+      let there = try HostFacts.there(shell, programsThere.string, port: port)
       var advice: [String] = []
       guard there.machine == here.machine else {
         throw StillError(
@@ -124,7 +138,24 @@ extension MigrationRequest {
             + "\(programsThere), and the cluster is of PostgreSQL \(cluster.facts.majorVersion)",
           hint: "Install that version there, or say where it is: --target-programs.")
       }
-      if startsServer, !isRehearsal { try requireStarter(host, there, programsThere) }
+      if startsServer, !isRehearsal {
+        try requireStarter(host, there, programsThere)
+        // Of this host, by another name, it is the old server.
+        guard startCommand != nil || !there.isPortTaken || there.boot == here.boot else {
+          throw StillError(
+            .precondition,
+            "somebody listens on port \(port) of \(host), which the new server wants",
+            hint: "Stop who it is, or start the new server elsewhere: --target-start-command.")
+        }
+      }
+      if there.majorVersion != nil, !there.isRoot {
+        advice += try ServerTrial.run(
+          on: shell, programsThere.string,
+          control: cluster.directory.folder.folder("global").file("pg_control").readAll(),
+          majorVersion: cluster.facts.majorVersion,
+          libraries: cluster.session.value(
+            "SELECT pg_catalog.current_setting('shared_preload_libraries')"))
+      }
       let missing = try cluster.missingLocales(here, there)
       if let (database, locale) = missing.first {
         let words = "\(host) has no locale \(locale), which the database \(database) needs"

@@ -241,6 +241,20 @@ extension LiveCluster {
         "archive_mode is \(facts.archiveMode): a backup's WAL archive goes on with the new server; "
           + "the old one must not archive again")
     }
+    let others = try session.others()
+    if others.clients > 0 {
+      advice.append(
+        "\(others.clients) other \(others.clients == 1 ? "client is" : "clients are") connected: the stop "
+          + "ends that, and they have to find the new server")
+    }
+    if !others.readers.isEmpty {
+      advice.append(
+        "who reads its WAL has to be led to the new server (primary_conninfo, or the subscription): "
+          + others.readers.joined(separator: ", "))
+    }
+    if !others.slots.isEmpty {
+      advice.append("replication slots move, too: \(others.slots.joined(separator: ", "))")
+    }
     return advice
   }
 }
