@@ -3,10 +3,10 @@ import StillSystem
 import SystemPackage
 
 /// A folder of temporary files that nobody else may look into, removed with all of them when it is dropped.
-final class PrivateFolder: Sendable {
-  let path: FilePath
+public final class PrivateFolder: Sendable {
+  public let path: FilePath
 
-  init() throws { path = try OpenFolder.makeTemporary() }
+  public init() throws { path = try OpenFolder.makeTemporary() }
 
   deinit {
     // What is left is worth nothing by then.

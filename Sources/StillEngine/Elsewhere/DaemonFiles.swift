@@ -28,13 +28,13 @@ struct DaemonFiles: TargetFiles {
   }
 
   func read(_ file: String) throws -> [UInt8]? {
-    let place = try ScratchFolder()
+    let place = try PrivateFolder()
     guard try rsync.fetch(name(of: file), into: place.path) else { return nil }
     return try OpenFile.open(place.path.appending(name(last: file))).readAll()
   }
 
   func write(_ file: String, _ bytes: [UInt8], mode: UInt32) throws {
-    let place = try ScratchFolder()
+    let place = try PrivateFolder()
     let name = FilePath(name(last: file))
     let copy = try OpenFolder.open(place.path).file(name, .create(permissions: 0o600))
     try copy.setPermissions(mode)
@@ -51,7 +51,7 @@ struct DaemonFiles: TargetFiles {
         hint: "A daemon takes what goes below its module only.")
     }
     // A tree of this folder alone; folders that are there keep what they have.
-    let place = try ScratchFolder()
+    let place = try PrivateFolder()
     var here = try OpenFolder.open(place.path)
     for component in inner.components {
       let name = FilePath(root: nil, [component])
@@ -63,7 +63,7 @@ struct DaemonFiles: TargetFiles {
   }
 
   func remove(_ file: String) throws {
-    let place = try ScratchFolder()
+    let place = try PrivateFolder()
     try rsync.remove(
       name(last: file), from: rsyncName(of: parent(of: file)), empty: place.path)
   }
@@ -112,16 +112,4 @@ struct DaemonFiles: TargetFiles {
   private func name(last path: String) -> String { FilePath(path).lastComponent?.string ?? "" }
 
   private func parent(of path: String) -> String { FilePath(path).removingLastComponent().string }
-}
-
-/// A folder of this process's own, for as long as it is needed.
-private final class ScratchFolder {
-  let path: FilePath
-
-  init() throws { path = try OpenFolder.makeTemporary() }
-
-  deinit {
-    let name = FilePath(root: nil, path.components.suffix(1))
-    try? OpenFolder.open(path.removingLastComponent()).removeTree(name)
-  }
 }
