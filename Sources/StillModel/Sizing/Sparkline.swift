@@ -1,0 +1,24 @@
+/// A curve in a few characters: `▁▂▄▆█`.
+public enum Sparkline {
+  private static let bars = Array("▁▂▃▄▅▆▇█")
+
+  /// - Parameters:
+  ///   - points: in their order.
+  ///   - width: characters, at most; each stands for a stretch of the same length.
+  /// - Returns: the level at the end of each stretch, between 0 and the most; empty for no points.
+  public static func text(_ points: [(seconds: Double, bytes: UInt64)], width: Int) -> String {
+    guard let first = points.first, let last = points.last, width > 0 else { return "" }
+    let most = Double(points.map(\.bytes).max() ?? 0)
+    let columns = min(width, points.count)
+    var text = ""
+    var index = 0
+    for column in 1...columns {
+      let end =
+        first.seconds + (last.seconds - first.seconds) * Double(column) / Double(columns)
+      while index + 1 < points.count, points[index + 1].seconds <= end { index += 1 }
+      let share = most > 0 ? Double(points[index].bytes) / most : 0
+      text.append(bars[min(bars.count - 1, Int(share * Double(bars.count)))])
+    }
+    return text
+  }
+}
