@@ -9,10 +9,13 @@ import Synchronization
 enum Interruption {
   /// Runs `body`; a signal meanwhile cancels it.
   ///
-  /// - Parameter broker: the one that is left to itself after the second signal.
+  /// - Parameters:
+  ///   - broker: the one that is left to itself after the second signal.
+  ///   - consequence: what the first signal comes to, for whoever sent it.
   /// - Throws: after a signal, that it was the signal that ended the run, whatever came of it.
   static func watch<Result>(
-    _ broker: BrokerClient? = nil, _ body: (Cancellation) throws -> Result
+    _ broker: BrokerClient? = nil, consequence: String = "stopping; nothing more will be published",
+    _ body: (Cancellation) throws -> Result
   ) throws -> Result {
     let cancellation = Cancellation()
     let count = Mutex(0)
@@ -27,7 +30,7 @@ enum Interruption {
       case 1:
         order.withLock { $0 = interruption }
         cancellation.cancel(interruption)
-        Terminal.talk("pgstill: signal \(signal): stopping; nothing more will be published\n")
+        Terminal.talk("pgstill: signal \(signal): \(consequence)\n")
       case 2:
         broker?.abandon()
         Terminal.talk("pgstill: signal \(signal): not waiting any longer; \(remainder(broker))\n")

@@ -18,8 +18,7 @@ public struct Pgstill: ParsableCommand {
     subcommands: [
       CheckCommand.self, BackupCommand.self, ListCommand.self, ShowCommand.self,
       VerifyCommand.self, RestoreCommand.self, CopyCommand.self, MigrateCommand.self,
-      StatusCommand.self,
-      ReleaseCommand.self,
+      ProbeCommand.self, StatusCommand.self, ReleaseCommand.self,
       BrokerCommand.self, SentinelCommand.self,
     ])
 

@@ -16,6 +16,8 @@ final class ProgressReporter: Observer {
     var watch = Stopwatch()
     var nextLine = 0.0
     var trends: [FillTrend] = []
+    /// Seconds of a probe that are over, and of how many.
+    var watched: (seconds: Double, duration: Double)?
     /// Lines on the screen that the next drawing goes over.
     var drawnLines = 0
   }
@@ -37,6 +39,7 @@ final class ProgressReporter: Observer {
       tellTime(state)
       state.phase = phase
       state.trends = []
+      state.watched = nil
       state.done = 0
       state.expected = 0
       state.watch = Stopwatch()
@@ -66,6 +69,15 @@ final class ProgressReporter: Observer {
     }
   }
 
+  func watched(seconds: Double, of duration: Double) {
+    state.withLock { state in
+      state.watched = (seconds, duration)
+      guard style == .bar || style == .plain, seconds >= state.nextLine else { return }
+      state.nextLine = seconds + (style == .bar ? 0.2 : max(5, duration / 20))
+      draw(&state, seconds)
+    }
+  }
+
   func noticed(_ text: String) {
     guard !quiet else { return }
     state.withLock { state in
@@ -90,6 +102,12 @@ final class ProgressReporter: Observer {
     Terminal.talk("  \(phase) took \(Figures.duration(state.watch.seconds))\(bytes)\n")
   }
 
+  private static func bar(_ share: Double) -> String {
+    let marks = Int(max(0, min(1, share)) * 20)
+    return "[" + String(repeating: "#", count: marks) + String(repeating: ".", count: 20 - marks)
+      + "] "
+  }
+
   private func wipe(_ state: inout State) {
     guard state.drawnLines > 0 else { return }
     Terminal.talk(String(repeating: "\u{1B}[1A", count: state.drawnLines) + "\r\u{1B}[J")
@@ -97,18 +115,21 @@ final class ProgressReporter: Observer {
   }
 
   private func draw(_ state: inout State, _ seconds: Double) {
-    let rate = Double(state.done) / max(seconds, 0.001)
-    var figures = [ByteCount.text(state.done)]
-    var bar = ""
-    if state.expected > 0 {
-      let share = min(1, Double(state.done) / Double(state.expected))
-      bar = "[" + String(repeating: "#", count: Int(share * 20))
-      bar += String(repeating: ".", count: 20 - Int(share * 20)) + "] "
-      figures[0] += " of \(ByteCount.text(state.expected))"
-    }
-    figures.append("\(ByteCount.text(UInt64(rate)))/s")
-    if state.expected > state.done, rate > 0 {
-      figures.append("\(Figures.duration(Double(state.expected - state.done) / rate)) left")
+    var (bar, figures) = ("", [String]())
+    if let (seconds, duration) = state.watched {
+      bar = ProgressReporter.bar(seconds / max(duration, 0.001))
+      figures = ["\(Figures.duration(seconds)) of \(Figures.duration(duration))"]
+    } else {
+      let rate = Double(state.done) / max(seconds, 0.001)
+      figures = [ByteCount.text(state.done)]
+      if state.expected > 0 {
+        bar = ProgressReporter.bar(Double(state.done) / Double(state.expected))
+        figures[0] += " of \(ByteCount.text(state.expected))"
+      }
+      figures.append("\(ByteCount.text(UInt64(rate)))/s")
+      if state.expected > state.done, rate > 0 {
+        figures.append("\(Figures.duration(Double(state.expected - state.done) / rate)) left")
+      }
     }
     guard style == .bar else {
       if let fullest = state.trends.max(by: { $0.fill.share < $1.fill.share }) {

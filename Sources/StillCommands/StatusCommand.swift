@@ -27,7 +27,7 @@ struct StatusCommand: ParsableCommand {
     help: ArgumentHelp(
       "How old the last backup of each cluster may be (26h, 90m); answers as a monitoring plugin.",
       valueName: "time"))
-  var maxAge: Age?
+  var maxAge: Seconds?
 
   @Flag(help: "Look again every second, until Ctrl-C.")
   var watch = false
@@ -37,6 +37,9 @@ struct StatusCommand: ParsableCommand {
   func validate() throws {
     guard repo != nil || (maxAge == nil && cluster == nil) else {
       throw ValidationError("--max-age and --cluster want a repository: --repo DIR.")
+    }
+    if let maxAge, !(maxAge.value > 0 && maxAge.value < 1e9) {
+      throw ValidationError("--max-age wants more than none.")
     }
     guard !watch || (maxAge == nil && !output.json) else {
       throw ValidationError("--watch goes with neither --max-age nor --json.")
@@ -61,14 +64,14 @@ struct StatusCommand: ParsableCommand {
   }
 
   /// Whatever goes wrong is an answer too.
-  private func answer(to maxAge: Age) -> MonitoringDocument {
+  private func answer(to maxAge: Seconds) -> MonitoringDocument {
     do {
       // Nobody gives a monitor the right to more.
       let broker = Account.effectiveUser == 0 ? try Identity.broker() : nil
       defer { broker?.end() }
       let held = try broker?.held() ?? []
       try becomeReader()
-      return MonitoringDocument(try clusters(), held, oldest: maxAge.seconds)
+      return MonitoringDocument(try clusters(), held, oldest: maxAge.value)
     } catch {
       return MonitoringDocument(unknown: (error as? StillError)?.message ?? "\(error)")
     }
@@ -83,16 +86,5 @@ struct StatusCommand: ParsableCommand {
     let repository = try Repository.open(FilePath(repo ?? "").absolute())
     let names = try cluster.map { [$0] } ?? repository.clusterNames()
     return try names.map { try repository.cluster($0).status() }
-  }
-}
-
-/// How old something may be.
-struct Age: ExpressibleByArgument {
-  /// More than none.
-  var seconds: Double
-
-  init?(argument: String) {
-    guard let seconds = TimeSpan.parse(argument), seconds > 0, seconds < 1e9 else { return nil }
-    self.seconds = seconds
   }
 }

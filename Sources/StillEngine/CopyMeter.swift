@@ -53,5 +53,8 @@ final class CopyMeter: Observer {
   }
 
   func filled(_ trends: [FillTrend]) { observer.filled(trends) }
+  func watched(seconds: Double, of duration: Double) {
+    observer.watched(seconds: seconds, of: duration)
+  }
   func noticed(_ text: String) { observer.noticed(text) }
 }

@@ -9,6 +9,8 @@ import Synchronization
 final class FillWatch: Sendable {
   private struct State {
     var series = FillSeries()
+    /// As they were last.
+    var trends: [FillTrend] = []
     /// Of each origin's COW store, in bytes.
     var sizes: [VolumeName: UInt64]
     var extensions: [BackupRecord.Extension] = []
@@ -53,6 +55,13 @@ final class FillWatch: Sendable {
   var extensions: [BackupRecord.Extension] { state.withLock { $0.extensions } }
   private var isEnded: Bool { state.withLock { $0.isEnded } }
 
+  /// What was seen last; nobody is asked for it.
+  var trends: [FillTrend] { state.withLock { $0.trends } }
+  /// Whether a snapshot should grow and cannot.
+  func isStuck(_ origin: VolumeName) -> Bool { state.withLock { $0.stuck.contains(origin) } }
+  /// The size of an origin's store by now, in bytes.
+  func size(of origin: VolumeName) -> UInt64? { state.withLock { $0.sizes[origin] } }
+
   /// Asks for the fill now.
   ///
   /// - Throws: `.overflow` where a snapshot is no longer valid, or a pool about to be full.
@@ -61,7 +70,10 @@ final class FillWatch: Sendable {
     let fills = try provider.fill()
     let trends = state.withLock { state in
       state.series.add(fills, at: clock.seconds)
-      return fills.indices.map { FillTrend(fill: fills[$0], rate: state.series.rate(of: $0)) }
+      state.trends = fills.indices.map {
+        FillTrend(fill: fills[$0], rate: state.series.rate(of: $0))
+      }
+      return state.trends
     }
     for trend in trends { try requireValid(trend) }
     return trends

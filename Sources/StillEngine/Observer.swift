@@ -10,8 +10,14 @@ public protocol Observer: Sendable {
   func advanced(bytes: UInt64)
   /// How full the snapshots are, every second.
   func filled(_ trends: [FillTrend])
+  /// So many seconds of a probe are over.
+  func watched(seconds: Double, of duration: Double)
   /// Something worth telling that is no failure.
   func noticed(_ text: String)
+}
+
+extension Observer {
+  public func watched(seconds: Double, of duration: Double) {}
 }
 
 /// The steps of every job, as they are called everywhere.
@@ -21,6 +27,7 @@ public enum Phase: String, Sendable, Codable, CaseIterable, CustomStringConverti
   case verify, prove
   case pass, finalPass, check
   case transfer
+  case watch
 }
 
 extension Phase {
@@ -53,6 +60,7 @@ extension Phase {
     case .finalPass: "copying what is left"
     case .check: "comparing everything"
     case .transfer: "copying elsewhere"
+    case .watch: "watching"
     }
   }
 }

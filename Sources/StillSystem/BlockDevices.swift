@@ -55,6 +55,14 @@ public enum BlockDevices {
     text(sysfs.appending("dev/block/\(device)/dm/name"))
   }
 
+  /// Bytes that were written to a device since the machine started; nil where it is none that counts them
+  /// (Linux, block/stat.rst: the seventh number, in sectors of 512 bytes).
+  public static func bytesWritten(to device: DeviceNumber, sysfs: FilePath = "/sys") -> UInt64? {
+    guard let line = text(sysfs.appending("dev/block/\(device)/stat")) else { return nil }
+    let numbers = line.split(whereSeparator: \.isWhitespace).map { UInt64($0) }
+    return numbers.count > 6 ? numbers[6].map { $0 * 512 } : nil
+  }
+
   private static func text(_ path: FilePath) -> String? {
     guard let bytes = try? OpenFile.open(path).readAll(limit: 4096) else { return nil }
     return String(decoding: bytes, as: UTF8.self).split(separator: "\n").first.map(String.init)

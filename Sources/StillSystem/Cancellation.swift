@@ -45,6 +45,9 @@ public final class Cancellation: Sendable {
     isOrdered.load(ordering: .acquiring) || parent?.isCancelled ?? false
   }
 
+  /// The signal that asked for the end, where that is the reason.
+  public var signal: Int32? { reason.withLock { $0?.signal } ?? parent?.signal }
+
   /// - Throws: the reason given to `cancel`, once it was called.
   public func checkpoint() throws {
     try parent?.checkpoint()

@@ -12,7 +12,7 @@ public final class FakeHost: Sendable {
   public let wal: FilePath
   public let volumes: [FakeVolume]
   private let other: TestFolder
-  private let sysfs: FakeSysfs
+  public let sysfs: FakeSysfs
 
   /// The folder of configuration outside the data directory, where there is one.
   public let etc: FilePath?
@@ -41,7 +41,7 @@ public final class FakeHost: Sendable {
       try FakeVolume("vg0/data", folders: [cluster.dataDirectory]),
       try FakeVolume("vg1/other-one", folders: [wal, tablespace]),
     ]
-    sysfs = try FakeSysfs(volumes)
+    sysfs = try FakeSysfs(volumes, written: 0)
   }
 
   /// Starts the cluster, too.

@@ -55,10 +55,19 @@ public final class FakeSnapshots: SnapshotProvider {
 
   private let volumes: [FakeVolume]
   private let faults: [Fault]
+  /// What every snapshot grows by with each look, in bytes.
+  private let growth: UInt64
+  /// The chunks of each volume that were overwritten; nil for those of which nobody keeps a list.
+  private let chunks: [VolumeName: OverwrittenChunks]
   private let state = Mutex(State())
   private let trees: TestFolder
 
-  public init(_ volumes: [FakeVolume], faults: [Fault] = []) throws {
+  public init(
+    _ volumes: [FakeVolume], faults: [Fault] = [], growth: UInt64 = 4096,
+    chunks: [VolumeName: OverwrittenChunks] = [:]
+  ) throws {
+    self.growth = growth
+    self.chunks = chunks
     self.volumes = volumes
     self.faults = faults
     trees = try TestFolder(on: .memory)
@@ -165,17 +174,18 @@ public final class FakeSnapshots: SnapshotProvider {
         }
         return SnapshotFill(
           origin: facts.origin, snapshot: facts.snapshot, state: .valid,
-          used: min(facts.size, state.looks * 4096), size: facts.size)
+          used: min(facts.size, state.looks * growth), size: facts.size)
       }
     }
   }
 
-  /// A copied folder has no chunks.
+  /// A copied folder has no chunks but those that the test speaks of.
   public func overwritten() throws -> [OverwrittenChunks?] {
     try begin(.overwritten)
     return try state.withLock { state in
       guard state.isFrozen else { throw StillError(.volumes, "nothing is frozen") }
-      return state.snapshots.map { _ in nil }
+      guard !state.overflowed else { throw StillError(.overflow, "no longer valid") }
+      return state.snapshots.map { chunks[$0.origin] }
     }
   }
 

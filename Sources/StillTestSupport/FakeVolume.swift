@@ -47,7 +47,8 @@ public struct FakeVolume: Sendable {
 public final class FakeSysfs: Sendable {
   private let folder: TestFolder
 
-  public init(_ volumes: [FakeVolume]) throws {
+  /// - Parameter written: bytes that the kernel counts as written to each of them; nil where it counts none.
+  public init(_ volumes: [FakeVolume], written: UInt64? = nil) throws {
     folder = try TestFolder(on: .disk)
     for volume in volumes {
       let place = folder.path.pushing(FilePath("dev/block/\(volume.device)/dm"))
@@ -58,7 +59,23 @@ public final class FakeSysfs: Sendable {
         try file.writeAll(Array((text + "\n").utf8))
         try file.close()
       }
+      if let written { try count(written, to: volume) }
     }
+  }
+
+  /// What the kernel says from now on was written to a volume, in bytes.
+  public func count(_ written: UInt64, to volume: FakeVolume) throws {
+    let stat = path(of: "stat", volume)
+    let file = try OpenFile.open(stat, .update(permissions: 0o644))
+    // The seventh number, padded: no reader sees half of it.
+    let digits = String(written / 512)
+    let padded = String(repeating: " ", count: 16 - digits.count) + digits
+    try file.writeAll(Array("1 0 8 0 2 0 \(padded) 0 0 0 0 0 0\n".utf8))
+    try file.close()
+  }
+
+  public func path(of name: String, _ volume: FakeVolume) -> FilePath {
+    folder.path.pushing(FilePath("dev/block/\(volume.device)/\(name)"))
   }
 
   public func discovery() throws -> LayoutDiscovery {

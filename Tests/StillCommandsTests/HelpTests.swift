@@ -5,7 +5,8 @@ import Testing
 /// What the program says of itself.
 @Suite struct HelpTests {
   private static let allVerbs = [
-    "check", "backup", "list", "show", "verify", "restore", "copy", "migrate", "status", "release",
+    "check", "backup", "list", "show", "verify", "restore", "copy", "migrate", "probe", "status",
+    "release",
   ]
 
   @Test("It tells its version, and nothing else")

@@ -30,6 +30,18 @@ import Testing
     #expect(carrier == .logicalVolume(VolumeName(group: "vg-a", volume: "data-1")))
   }
 
+  @Test("What was written to a device is the seventh number of its statistics, in sectors")
+  func written() throws {
+    #expect(BlockDevices.bytesWritten(to: device, sysfs: folder.path) == nil)
+    try write("     212        0     4978        0     5293        0   158120     7870\n", "stat")
+    #expect(BlockDevices.bytesWritten(to: device, sysfs: folder.path) == 158120 * 512)
+    try write("1 2 3 4 5 6 x 8\n", "stat2")
+    try Tool.demand(
+      "mv", folder.path.pushing(FilePath("dev/block/\(device)/stat2")).string,
+      folder.path.pushing(FilePath("dev/block/\(device)/stat")).string)
+    #expect(BlockDevices.bytesWritten(to: device, sysfs: folder.path) == nil)
+  }
+
   @Test("A hidden layer of a logical volume is none")
   func hidden() throws {
     try write("vg0-data-real\n", "dm/name")

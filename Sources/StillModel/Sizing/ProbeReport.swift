@@ -3,11 +3,13 @@ public struct ProbeReport: Hashable, Sendable, Codable {
   public enum Ending: Hashable, Sendable, Codable {
     /// It saw what it was to see.
     case complete
-    case signal(Int32)
+    case signal(number: Int32)
     /// The snapshot of this origin was about to run full, or its pool.
-    case full(VolumeName)
+    case full(origin: VolumeName)
     /// A snapshot ran full before that could be helped; what was seen until then is right.
-    case overflow(String)
+    case overflow(message: String)
+    /// The server could not be asked any more; what was seen until then is right.
+    case failed(message: String)
   }
 
   /// What was seen of a volume that was snapshotted.
@@ -24,8 +26,12 @@ public struct ProbeReport: Hashable, Sendable, Codable {
     public var need: SizeProjection
     /// The size to make its store, in bytes: whole extents. Of a thin volume, what its pool has to have free.
     public var recommended: UInt64
+    /// What its store could ever need, in bytes.
+    public var largest: UInt64
     /// What is free for it in the volume group or the pool, in bytes.
     public var free: UInt64
+    /// The size of the probe's own store, in bytes, where that was too small.
+    public var filled: UInt64?
 
     /// How often, on average, a chunk was written that was written at all.
     public var rewriteFactor: Double? {
@@ -82,17 +88,22 @@ extension ProbeReport {
   /// The volume groups that have less than the snapshots of all their volumes would take.
   public var tightGroups: [(group: String, needed: UInt64, free: UInt64)] {
     guard let snapshotSize else { return [] }
-    return Dictionary(grouping: volumes.filter { $0.kind == .classic }, by: \.origin.group)
-      .sorted { $0.key < $1.key }
-      .map { ($0.key, snapshotSize * UInt64($0.value.count), $0.value.map(\.free).min() ?? 0) }
-      .filter { $0.needed > $0.free }
+    let groups = Dictionary(grouping: volumes.filter { $0.kind == .classic }, by: \.origin.group)
+    return groups.keys.sorted().compactMap { group in
+      let members = groups[group] ?? []
+      let needed = members.reduce(0) { $0 + min(snapshotSize, $1.largest) }
+      let free = members.map(\.free).min() ?? 0
+      return needed > free ? (group, needed, free) : nil
+    }
   }
 
   /// The recommendation, in the words that somebody types tonight.
   public var sentence: String {
     let time = "a copy of \(Figures.duration(plan.copyTime.seconds)) (\(plan.copyTime.reason))"
     if let snapshotSize {
-      return "for \(time), type: pgstill backup --snapshot-size \(ByteCount.option(snapshotSize))"
+      let least = volumes.contains { $0.filled != nil } ? " at least" : ""
+      return
+        "for \(time), type\(least): pgstill backup --snapshot-size \(ByteCount.option(snapshotSize))"
     }
     if let thin = volumes.max(by: { $0.recommended < $1.recommended }) {
       return
@@ -108,7 +119,7 @@ extension ProbeReport {
     case .complete: nil
     case .signal(let number): "signal \(number)"
     case .full(let origin): "the snapshot of \(origin) was about to be full"
-    case .overflow(let message): message
+    case .overflow(let message), .failed(let message): message
     }
   }
 }
@@ -119,11 +130,12 @@ extension ProbePlan {
   /// - Parameters:
   ///   - facts: of the volumes, in their order.
   ///   - chunks: which were overwritten in each; nil where nobody knows.
+  ///   - filled: the sizes of the probe's stores that were too small, in bytes.
   ///   - serverBytes: what the server has written by its own statistics; nil where it was not asked.
   public func report(
     _ samples: [ProbeSample], _ ending: ProbeReport.Ending, kinds: [SnapshotKind],
     _ facts: [VolumeFacts], _ chunks: [OverwrittenChunks?], _ pace: ServerPace,
-    serverBytes: UInt64?
+    filled: [VolumeName: UInt64] = [:], serverBytes: UInt64?
   ) -> ProbeReport {
     let last = samples.last
     let watched = last?.seconds ?? 0
@@ -132,7 +144,10 @@ extension ProbePlan {
       let need = SizeProjection(
         samples, volume: index, carriesWAL: carriesWAL(volume.fileSystem), pace,
         seconds: copyTime.seconds, safety: safety)
-      let wanted = need.recommended
+      // Of what was written at the end, its looks know nothing. A shorter copy takes its share of that.
+      let ran = filled[volume.origin] ?? 0
+      let share = min(1, copyTime.seconds / max(watched, 1))
+      let wanted = max(need.recommended, UInt64(min(Double(ran) * share * max(safety, 1), 1e18)))
       let isThin = kinds[index] == .thin
       return ProbeReport.Volume(
         origin: volume.origin, kind: kinds[index], used: last?.used[index] ?? 0,
@@ -144,7 +159,9 @@ extension ProbePlan {
           : min(
             SizingBasis.wholeExtents(max(wanted, 1), of: facts[index]),
             SizingBasis.most(for: facts[index])),
-        free: isThin ? facts[index].pool?.free ?? 0 : volume.groupFree)
+        largest: SizingBasis.most(for: facts[index]),
+        free: isThin ? facts[index].pool?.free ?? 0 : volume.groupFree,
+        filled: filled[volume.origin])
     }
     let bounds = unfrozen.enumerated().map { offset, place in
       let counted = last?.written[volumes.count + offset] ?? nil
@@ -152,8 +169,8 @@ extension ProbePlan {
       return ProbeReport.Bound(
         mountPoint: place.fileSystem.mountPoint,
         source: counted != nil
-          ? "what the kernel counts as written to \(place.fileSystem.source)"
-          : "the WAL and the pages that the server counts as written, of the whole cluster",
+          ? "what the kernel counts as written to \(place.fileSystem.source), for chunks of 4 KiB"
+          : "only roughly: the WAL and the pages that the server counts as written, of the whole cluster",
         written: written,
         most: UInt64(Double(written) / max(watched, 1) * copyTime.seconds * safety))
     }

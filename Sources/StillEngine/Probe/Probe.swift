@@ -1,0 +1,95 @@
+import StillModel
+import StillPostgres
+import StillSystem
+import StillVolumes
+import SystemPackage
+
+/// What the caller wants of a probe.
+public struct ProbeRequest: Sendable {
+  /// Absolute.
+  public var dataDirectory: FilePath
+  /// Absolute: where the last backups say what a copy takes; nil where there is none.
+  public var repository: FilePath?
+  public var cluster: String?
+  /// In seconds.
+  public var duration = 1800.0
+  /// From one look to the next, in seconds.
+  public var interval = 1.0
+  /// How long the copy takes, in seconds; nil finds it out.
+  public var copyTime: Double?
+  public var safety = 2.0
+  public var snapshotSize = SnapshotSize.automatic
+  public var extending = ExtensionPolicy()
+  /// Seconds after which the guard ends the freeze window.
+  public var freezeDeadline = 5.0
+
+  public init(dataDirectory: FilePath) { self.dataDirectory = dataDirectory }
+}
+
+/// What a probe came to.
+public struct ProbeResult: Sendable {
+  public var report: ProbeReport
+  public var release: ReleaseReport
+}
+
+/// Decides what a probe would do, and changes nothing.
+public func planProbe(
+  _ request: ProbeRequest, with provider: some SnapshotProvider, _ observer: any Observer,
+  discovery: LayoutDiscovery? = nil
+) throws -> ProbePlan {
+  let run = Run(observer)
+  let discovery = try discovery ?? .current()
+  let cluster = try run.phase(.discover, failsAs: .precondition) {
+    try LiveCluster.discover(request.dataDirectory, discovery)
+  }
+  return try run.phase(.plan, failsAs: .precondition) {
+    try ProbePlan.make(for: request, of: cluster, discovery, with: provider)
+  }
+}
+
+/// Finds out how large the snapshots of a cluster have to be:
+/// discover ─▶ plan ─▶ freeze ─▶ watch ─▶ release ─▶ recommend.
+///
+/// - Parameter cancellation: orders it to stop; while it watches, that ends it early, with what was seen.
+/// - Throws: `StillError` with the phase that failed. Nothing is left then.
+public func probe(
+  _ request: ProbeRequest, with provider: some SnapshotProvider, _ observer: any Observer,
+  _ cancellation: Cancellation, discovery: LayoutDiscovery? = nil
+) throws -> ProbeResult {
+  let run = Run(observer, cancellation)
+  let discovery = try discovery ?? .current()
+  let cluster = try run.phase(.discover, request.dataDirectory.string, failsAs: .precondition) {
+    try LiveCluster.discover(request.dataDirectory, discovery)
+  }
+  let plan = try run.phase(.plan, failsAs: .precondition) {
+    try ProbePlan.make(for: request, of: cluster, discovery, with: provider)
+  }
+  let watch = ProbeWatch(
+    plan: plan, cluster: cluster, sysfs: discovery.sysfs, provider: provider, run: run)
+  guard !plan.volumes.isEmpty else {
+    let seen = try run.phase(.watch, plan.watched, failsAs: .postgres) { try watch.run(nil, []) }
+    return ProbeResult(report: seen.report(of: plan, []), release: ReleaseReport())
+  }
+  let facts = try provider.survey(plan.volumes.map(\.origin))
+  let (seen, release) = try withFrozenSet(
+    plan.freezeOrder(request), of: cluster, with: provider, run
+  ) { frozen in
+    try run.phase(.watch, plan.watched, failsAs: .volumes) {
+      try watch.run(frozen, facts)
+    }
+  }
+  return ProbeResult(report: seen.report(of: plan, facts), release: release)
+}
+
+extension ProbePlan {
+  fileprivate func freezeOrder(_ request: ProbeRequest) -> FreezeOrder {
+    FreezeOrder(
+      id: id, layout: layout, volumes: volumes, extending: request.extending,
+      deadline: request.freezeDeadline, wayWithout: "a shorter --duration")
+  }
+
+  /// What is watched, in a word.
+  fileprivate var watched: String {
+    volumes.isEmpty ? "what is written" : "\(volumes.count) volumes"
+  }
+}

@@ -1,0 +1,68 @@
+import StillModel
+import StillPostgres
+import StillSystem
+import StillVolumes
+import SystemPackage
+
+extension ProbePlan {
+  /// Decides everything that a probe does. Changes nothing.
+  static func make(
+    for request: ProbeRequest, of cluster: LiveCluster, _ discovery: LayoutDiscovery,
+    with provider: some SnapshotProvider
+  ) throws -> ProbePlan {
+    let earlier = try request.repository.flatMap { path in
+      let repository = try Repository.open(path)
+      if let name = request.cluster { return try repository.cluster(name) }
+      // There may be no backup of it yet.
+      return try? repository.cluster(cluster.standardName)
+    }
+    try earlier?.requireBackups(of: cluster.facts.systemIdentifier)
+    let freezable = try Freezable(
+      cluster.layout, size: request.snapshotSize, FillHistory(of: earlier), destination: nil,
+      with: provider)
+    let frozen = Set(freezable.volumes.map(\.fileSystem.device))
+    let others = cluster.layout.fileSystems.filter { !frozen.contains($0.device) }
+    return ProbePlan(
+      id: RunID(at: Clock.now()), dataDirectory: request.dataDirectory.string,
+      layout: cluster.layout, volumes: freezable.volumes,
+      unfrozen: others.map {
+        Unfrozen(
+          fileSystem: $0,
+          isCounted: BlockDevices.bytesWritten(to: $0.device, sysfs: discovery.sysfs) != nil)
+      },
+      advice: freezable.obstacles.map { failure in
+        failure.hint.map { "\(failure.message). \($0)" } ?? failure.message
+      },
+      duration: request.duration, interval: request.interval,
+      copyTime: try copyTime(request, cluster, earlier), safety: request.safety,
+      pace: try cluster.session.pace())
+  }
+
+  /// The longest of so many of the latest copies counts.
+  private static let nights = 7
+
+  private static func copyTime(
+    _ request: ProbeRequest, _ cluster: LiveCluster, _ earlier: ClusterFolder?
+  ) throws -> CopyTime {
+    if let seconds = request.copyTime {
+      return CopyTime(seconds: seconds, reason: "--copy-time")
+    }
+    let latest = ((try? earlier?.backups()) ?? []).reversed().prefix(nights)
+    let copies = latest.compactMap { id in
+      (try? earlier?.backup(id.description).record()).flatMap(snapshotSeconds)
+    }
+    if let longest = copies.max() {
+      return CopyTime(
+        seconds: max(longest.rounded(.up), 1),
+        reason: copies.count == 1
+          ? "as the last backup took" : "the longest of the last \(copies.count) backups")
+    }
+    return try TrialRead(of: cluster).copyTime(of: cluster)
+  }
+
+  /// For how long a backup held its snapshots, which of a mirror is longer than the copy; nil for none.
+  private static func snapshotSeconds(_ record: BackupRecord) -> Double? {
+    let seconds = record.fillHistory.last?.seconds ?? record.seconds(of: Phase.copy.rawValue)
+    return seconds > 0 ? seconds : nil
+  }
+}

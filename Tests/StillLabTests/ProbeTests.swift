@@ -1,0 +1,126 @@
+import Foundation
+import StillModel
+import StillSystem
+import StillTestSupport
+import StillVolumes
+import SystemPackage
+import Testing
+
+extension LabTests {
+  /// Whether what a probe recommends is what a copy then needs.
+  @Suite(.serialized)
+  struct ProbeTests {
+    /// A tenth of a copy, with a tenth of the usual time between checkpoints.
+    private static let seconds = 60
+    private static let volumes = ["vg0/data", "vg0/wal", "vg1/tbs"].compactMap { VolumeName($0) }
+
+    private func held(
+      _ size: UInt64, _ volumes: [VolumeName], _ body: (BrokerClient) throws -> Void
+    ) throws {
+      let broker = try BrokerClient.start(program: Lab.programPath, owner: try Lab.postgresUser())
+      defer { broker.end() }
+      _ = try broker.prepare(
+        RunID(at: Clock.now()), volumes.map { SnapshotRequest(origin: $0, size: size) },
+        folders: volumes.map { try OpenFolder.open(Lab.folder(on: $0)) })
+      defer { _ = try? broker.release() }
+      _ = try Lab.sql("CHECKPOINT")
+      try Tool.demand("sync")
+      _ = try broker.freeze(deadline: 5)
+      try body(broker)
+    }
+
+    private static func alter(_ change: String) throws {
+      _ = try Lab.sql("ALTER SYSTEM \(change)")
+      _ = try Lab.sql("SELECT pg_reload_conf()")
+    }
+
+    @Test func aRealSnapshotUnderTheSameLoadNeedsNoMoreThanWasRecommended() throws {
+      try Lab.cluster()
+      try Self.alter("SET checkpoint_timeout = '30s'")
+      defer { try? Self.alter("RESET checkpoint_timeout") }
+      let notes = try Lab.newFolder("load")
+      try Tool.demand(Lab.helper("load"), "start", notes, "1")
+      defer { _ = try? Tool.demand(Lab.helper("load"), "stop", notes) }
+      let probe = try Lab.pgstill(
+        "probe", "--pgdata", Lab.dataDirectory, "--duration", "20s", "--copy-time",
+        "\(Self.seconds)s", "--snapshot-size", "120M", "--json")
+      #expect(probe.status == 0, "\(probe.talk)")
+      #expect(try Lab.snapshots() == [])
+      let document = try Lab.json(probe.output)
+      let sentence = try #require(document["recommendation"] as? String)
+      #expect(sentence.contains("type: pgstill backup --snapshot-size "))
+      let report = try #require(document["report"] as? [String: Any])
+      let volumes = try #require(report["volumes"] as? [[String: Any]])
+      #expect(volumes.compactMap { $0["origin"] as? String } == Self.volumes.map(\.description))
+      var recommended: [UInt64] = []
+      for volume in volumes {
+        recommended.append(try #require(volume["recommended"] as? UInt64))
+        let used = try #require(volume["used"] as? UInt64)
+        let costs = try #require(volume["chunkCosts"] as? [[String: Any]])
+        let own = try #require(costs.first?["bytes"] as? UInt64)
+        // The list is read a moment after the last look.
+        #expect(own >= used - used / 20 - 65536 && own < used * 2 + 65536, "\(own) of \(used)")
+      }
+      #expect(volumes[0]["written"] as? UInt64 ?? 0 >= volumes[0]["used"] as? UInt64 ?? 1)
+
+      var needed: [UInt64] = []
+      try held(120 << 20, Self.volumes) { broker in
+        // As a backup does, which has to read them.
+        let roots = try broker.open()
+        defer { roots.forEach { $0.close() } }
+        Clock.sleep(milliseconds: UInt32(Self.seconds * 1000))
+        let fills = try broker.fill()
+        #expect(fills.allSatisfy { $0.state == .valid })
+        needed = fills.map(\.used)
+      }
+      print("recommended \(recommended), needed \(needed)")
+      for (size, need) in zip(recommended, needed) { #expect(size >= need, "\(sentence)") }
+      // A machine that has other work meanwhile is not always as fast; an extent more is for each volume.
+      let extents: UInt64 = 3 * (4 << 20)
+      let (given, taken) = (recommended.reduce(0, +), needed.reduce(0, +))
+      #expect(given < 4 * taken + extents)
+    }
+
+    /// Several snapshots of one origin see the same writes.
+    @Test func theCostOfOtherChunksIsThatOfRealSnapshotsWithThem() throws {
+      try Lab.cluster()
+      let notes = try Lab.newFolder("load")
+      try Tool.demand(Lab.helper("load"), "start", notes, "1")
+      defer { _ = try? Tool.demand(Lab.helper("load"), "stop", notes) }
+      let origin = Self.volumes[0]
+      let kibibytes: [UInt64] = [8, 32]
+      defer {
+        for size in kibibytes { _ = try? Tool.demand("lvremove", "-qq", "-y", "vg0/chunk\(size)") }
+      }
+      var costs: [ChunkCost] = []
+      var used: [UInt64: UInt64] = [:]
+      try held(100 << 20, [origin]) { broker in
+        for size in kibibytes {
+          try Tool.demand(
+            "lvcreate", "-qq", "-s", "-c", "\(size)k", "-L", "100M", "-n", "chunk\(size)",
+            origin.description)
+        }
+        Clock.sleep(milliseconds: 15_000)
+        _ = try Lab.sql("CHECKPOINT")
+        try Tool.demand("sync")
+        // What they have not seen, because they came later, is little beside what comes then; nothing may come
+        // between the looks.
+        try Tool.demand(Lab.helper("load"), "pause", notes)
+        defer { _ = try? Tool.demand(Lab.helper("load"), "resume", notes) }
+        try Tool.demand("sync")
+        costs = try #require(try broker.overwritten().first ?? nil).costs
+        for size in kibibytes {
+          let words = try Tool.demand("dmsetup", "status", "vg0-chunk\(size)").split(separator: " ")
+          let sectors = try #require(words.dropFirst(3).first?.split(separator: "/").first)
+          used[size] = try #require(UInt64(sectors)) * 512
+        }
+      }
+      for size in kibibytes {
+        let cost = try #require(costs.first { $0.chunkSize == size << 10 }).bytes
+        let real = try #require(used[size])
+        print("chunks of \(size)k: \(cost) by the list, \(real) in a real snapshot")
+        #expect(abs(Double(cost) / Double(real) - 1) < 0.1)
+      }
+    }
+  }
+}
