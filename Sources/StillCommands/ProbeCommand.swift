@@ -10,8 +10,8 @@ struct ProbeCommand: ParsableCommand {
     discussion: """
       Takes a snapshot set, copies nothing, watches how it fills while the server works, and lets go. \
       Asks for a checkpoint at the beginning and after an eighth, a quarter, a half and all of the time. A signal ends it early, \
-      with a report of what was seen. A backup of the same volumes that begins meanwhile ends with 10, and so does \
-      a probe during a backup.
+      with a report of what was seen, and so does a backup or a move of the same volumes that begins meanwhile. During \
+      a backup it watches the snapshots of that one, and asks for no checkpoint.
       """)
 
   @OptionGroup var cluster: DataDirectoryOptions

@@ -9,8 +9,10 @@ struct ProbePlanDocument: Displayable {
 
   var text: String {
     var text = "probe \(plan.id) of \(plan.dataDirectory) for \(Figures.duration(plan.duration)), "
+    text += "a look every \(Figures.duration(plan.interval)), "
     text +=
-      "a look every \(Figures.duration(plan.interval)), \(ProbePlan.checkpoints.count) checkpoints\n"
+      plan.joined.map { "joining run \($0.run), which copies\n" }
+      ?? "\(ProbePlan.checkpoints.count) checkpoints\n"
     text += "for a copy of \(Figures.duration(plan.copyTime.seconds)): \(plan.copyTime.reason)\n"
     var table = TextTable([
       "volume", "mounted at", "size", "snapshot", "group has free", "size from",
@@ -72,7 +74,11 @@ struct ProbeDocument: Displayable {
         "the probe's own snapshot of \(volume.origin), \(ByteCount.text(size)), was too small: with a "
       text += "larger one (--snapshot-size) it sees more\n"
     }
-    if report.volumes.contains(where: \.need.isRough) {
+    if let joined = report.plan.joined {
+      text +=
+        "the snapshots were those of run \(joined.run), which copies; nobody asked for a checkpoint, so "
+      text += "what the server has only in memory is not counted\n"
+    } else if report.volumes.contains(where: \.need.isRough) {
       text += "it ended before its first checkpoint, so what the server had only in memory is not "
       text += "counted: watch for longer\n"
     }

@@ -44,6 +44,7 @@ public func backup(
   let cluster = try run.phase(.discover, request.dataDirectory.string, failsAs: .precondition) {
     try LiveCluster.discover(request.dataDirectory, discovery ?? .current())
   }
+  if request.usesSnapshots { run.makeWay(on: cluster.layout, with: provider) }
   let plan = try run.phase(.plan, failsAs: .precondition) {
     try BackupPlan.make(for: request, of: cluster, with: provider)
   }

@@ -36,7 +36,7 @@ func withFrozenSet<Result>(
     snapshots = try run.phase(.prepare, failsAs: .volumes) {
       try provider.prepare(
         order.id, order.volumes.map { SnapshotRequest(origin: $0.origin, size: $0.snapshotSize) },
-        folders: order.volumes.map { try order.folder(on: $0) })
+        folders: order.volumes.map { try order.layout.folder(on: $0.fileSystem) })
     }
     let (lsn, report) = try (moment ?? whileRunning(order, cluster, run)) { prelude in
       try run.phase(.freeze, "\(snapshots.count) volumes", failsAs: .volumes) {
@@ -60,11 +60,25 @@ func withFrozenSet<Result>(
   return try settle(outcome, release, snapshots)
 }
 
-extension FreezeOrder {
-  /// A folder of the cluster on this volume.
-  fileprivate func folder(on volume: BackupPlan.Volume) throws -> OpenFolder {
-    let locations = layout.locations.filter { $0.fileSystem.device == volume.fileSystem.device }
-    return try OpenFolder.open(FilePath(locations.first?.path ?? volume.fileSystem.mountPoint))
+extension ClusterLayout {
+  /// A folder of the cluster on this file system: who has one there may freeze its volume.
+  func folder(on fileSystem: MountedFileSystem) throws -> OpenFolder {
+    let location = locations.first { $0.fileSystem.device == fileSystem.device }
+    return try OpenFolder.open(FilePath(location?.path ?? fileSystem.mountPoint))
+  }
+}
+
+extension Run {
+  /// Has the probes of the cluster's volumes end: their snapshots take room that the next plan counts on, and a
+  /// copy is worth more than a probe. Where that is not to be had, the freeze says what is in the way.
+  func makeWay(on layout: ClusterLayout, with provider: some SnapshotProvider) {
+    let carried = layout.fileSystems.compactMap { fileSystem in
+      fileSystem.volume.map { ($0, fileSystem) }
+    }
+    guard !carried.isEmpty, let folders = try? carried.map({ try layout.folder(on: $0.1) }),
+      let gone = try? provider.makeWay(for: carried.map(\.0), folders: folders)
+    else { return }
+    for id in gone { observer.noticed("probe \(id) gave way") }
   }
 }
 

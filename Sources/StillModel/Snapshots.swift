@@ -295,13 +295,16 @@ public struct HeldSet: Hashable, Sendable, Codable {
   public var isAlive: Bool
   public var origins: [VolumeName]
   public var snapshots: [Snapshot]
+  /// When they were frozen, in microseconds since 1970; nil where they are not, or nobody knows.
+  public var frozenMicroseconds: Int64?
   /// The names in `/dev/mapper` of its devices that are suspended now.
   public var suspendedDevices: [String]
 
   public init(
     run: RunID, isAlive: Bool, origins: [VolumeName], snapshots: [Snapshot],
-    suspendedDevices: [String]
+    frozenMicroseconds: Int64? = nil, suspendedDevices: [String]
   ) {
+    self.frozenMicroseconds = frozenMicroseconds
     self.run = run
     began = run.began
     self.isAlive = isAlive

@@ -43,9 +43,16 @@ public final class FileLock: Sendable {
 
   private init(_ file: OpenFile) { self.file = file }
 
-  /// What the holder of a lock wrote into it.
+  /// What the holder of a lock wrote into it when it took it.
   public static func note(_ name: FilePath, in folder: OpenFolder) -> String? {
-    guard let bytes = try? folder.file(name).readAll(limit: 1 << 20) else { return nil }
-    return String(decoding: bytes, as: UTF8.self).split(separator: "\n").first.map(String.init)
+    lines(name, in: folder).first
+  }
+
+  /// What the holder of a lock wrote into it.
+  ///
+  /// - Returns: its lines, the note first; none where it cannot be read.
+  public static func lines(_ name: FilePath, in folder: OpenFolder) -> [String] {
+    guard let bytes = try? folder.file(name).readAll(limit: 1 << 20) else { return [] }
+    return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init)
   }
 }

@@ -10,7 +10,8 @@ import SystemPackage
 /// It does what it is told to go wrong, and keeps the calls that it got.
 public final class FakeSnapshots: SnapshotProvider {
   public enum Step: String, Sendable, CaseIterable, CustomStringConvertible {
-    case survey, prepare, freeze, open, fill, overwritten, extend, release, sweep, held
+    case survey, giveWay, makeWay, prepare, freeze, open, fill, overwritten, extend, release, sweep,
+      held
     public var description: String { rawValue }
   }
 
@@ -49,6 +50,7 @@ public final class FakeSnapshots: SnapshotProvider {
     var run: RunID?
     var snapshots: [SnapshotFacts] = []
     var isFrozen = false
+    var frozenMicroseconds: Int64?
     var overflowed = false
     var looks: UInt64 = 0
   }
@@ -99,6 +101,18 @@ public final class FakeSnapshots: SnapshotProvider {
     }
   }
 
+  public func giveWay() throws { try begin(.giveWay) }
+
+  /// Nobody else is at work on fake volumes.
+  public func makeWay(for volumes: [VolumeName], folders: [OpenFolder]) throws -> [RunID] {
+    try begin(.makeWay)
+    for (name, folder) in zip(volumes, folders)
+    where try folder.metadata().device != volume(name).device {
+      throw StillError(.precondition, "volume \(name) holds no folder of yours")
+    }
+    return []
+  }
+
   public func prepare(
     _ run: RunID, _ requests: [SnapshotRequest], folders: [OpenFolder]
   ) throws -> [SnapshotFacts] {
@@ -145,7 +159,11 @@ public final class FakeSnapshots: SnapshotProvider {
         try Tool.demand("cp", "-a", "-T", folder.string, copy.string)
       }
     }
-    state.withLock { $0.isFrozen = true }
+    let moment = Clock.now().secondsSince1970 * 1_000_000
+    state.withLock {
+      $0.isFrozen = true
+      $0.frozenMicroseconds = moment
+    }
     let volumes = set.enumerated().map { index, facts in
       let begin = Double(index)
       let last = Double(set.count)
@@ -154,8 +172,7 @@ public final class FakeSnapshots: SnapshotProvider {
         suspend: Span(begin: begin, end: begin + 0.5), take: Span(begin: last, end: last + 0.5),
         resume: Span(begin: last + 1, end: last + 1.5))
     }
-    return FreezeReport(
-      beganMicroseconds: Clock.now().secondsSince1970 * 1_000_000, volumes: volumes)
+    return FreezeReport(beganMicroseconds: moment, volumes: volumes)
   }
 
   public func open() throws -> [OpenFolder] {
@@ -211,12 +228,17 @@ public final class FakeSnapshots: SnapshotProvider {
     try begin(.held)
     return state.withLock { state in
       guard let run = state.run, !state.snapshots.isEmpty else { return [] }
+      state.looks += 1
       return [
         HeldSet(
           run: run, isAlive: true, origins: state.snapshots.map(\.origin).sorted(),
           snapshots: state.snapshots.map {
-            .init(name: $0.snapshot, origin: $0.origin, kind: $0.kind, size: $0.size, fill: nil)
-          }, suspendedDevices: [])
+            .init(
+              name: $0.snapshot, origin: $0.origin, kind: $0.kind, size: $0.size,
+              fill: SnapshotFill(
+                origin: $0.origin, snapshot: $0.snapshot, state: .valid,
+                used: min($0.size, state.looks * growth), size: $0.size))
+          }, frozenMicroseconds: state.frozenMicroseconds, suspendedDevices: [])
       ]
     }
   }
@@ -231,6 +253,7 @@ public final class FakeSnapshots: SnapshotProvider {
       state.snapshots = []
       state.run = nil
       state.isFrozen = false
+      state.frozenMicroseconds = nil
       return report
     }
   }

@@ -40,6 +40,8 @@ public struct SnapshotContract: Sendable {
     case surveyOrder = "a survey answers in the order of the question"
     case surveyOfNothing = "a survey of no volume answers nothing"
     case unknownVolume = "a volume that is not there is a failure of the volumes"
+    case makeWayAlone = "nobody is in the way of a run that is alone"
+    case makeWayWithStrangersFolder = "way is made only for whoever has a folder on each volume"
     case prepareUnknown = "a set with an unknown volume leaves nothing behind"
     case prepareFacts = "a prepared snapshot tells its origin, its run and its size"
     case prepareTwice = "a second set is refused and does the first no harm"
@@ -98,6 +100,12 @@ public struct SnapshotContract: Sendable {
       try expect(try provider.survey([]).isEmpty, "something came")
     case .unknownVolume:
       try refused(.volumes) { _ = try provider.survey(volumes + [stranger]) }
+    case .makeWayAlone:
+      try expect(try provider.makeWay(for: volumes, folders: folders()).isEmpty, "somebody was")
+    case .makeWayWithStrangersFolder:
+      try refused(.precondition) {
+        _ = try provider.makeWay(for: volumes, folders: folders().reversed())
+      }
     case .prepareUnknown:
       try refused(.volumes) {
         _ = try provider.prepare(

@@ -11,6 +11,7 @@ public final class Broker {
   /// In seconds.
   private static let longestSilence = 5.0
   private static let longestReading = 1.0
+  private static let longestWayMaking = 60.0
 
   private let channel: Channel
   private let lvm: LVM
@@ -21,6 +22,8 @@ public final class Broker {
   private var lock: RunLock?
   private var snapshots: [any FreezableSnapshot] = []
   private var isFrozen = false
+  /// Whether it lets go of its volumes when somebody wants to copy them.
+  private var givesWay = false
   /// Whether runs that died have left what could not be removed yet.
   private var hasLeftovers = false
   /// At how full the snapshots are.
@@ -131,7 +134,7 @@ public final class Broker {
     for snapshot in snapshots {
       do { try snapshot.giveUp() } catch { SystemLog.warn("\(error)") }
     }
-    done("given-up", "\(fill.snapshot)")
+    done(RunStep.givenUp, "\(fill.snapshot)")
   }
 
   /// - Throws: `.volumes` where nothing is frozen; why not, where the broker has given it up.
@@ -156,6 +159,10 @@ public final class Broker {
   ) throws -> BrokerReply {
     switch request {
     case .survey(let names): return .surveyed(try survey(names).map(facts))
+    case .giveWay:
+      givesWay = true
+      return .givesWay
+    case .makeWay(let names): return .madeWay(try makeWay(for: names, folders))
     case .prepare(let run, let requests):
       return .prepared(try prepare(run, requests, folders))
     case .freeze(let deadline): return .frozen(try freeze(deadline: deadline))
@@ -169,6 +176,9 @@ public final class Broker {
       return .opened
     case .fill:
       if let givenUp { throw givenUp }
+      if givesWay, lock?.isWanted == true {
+        throw StillError(.busy, "another run needs the volumes for a copy")
+      }
       lastLook = Stopwatch()
       return .filled(try snapshots.map { try $0.fill() })
     case .overwritten:
@@ -203,6 +213,12 @@ public final class Broker {
     return row.facts(pool: pool, hasSnapshotTarget: KernelTarget.isAvailable("snapshot"))
   }
 
+  /// Whoever has no business with a volume may not end other people's probes of it.
+  private func makeWay(for names: [VolumeName], _ folders: [OpenFolder]) throws -> [RunID] {
+    _ = try VolumeClaim(owner: owner, mounts: try .current()).mounts(of: names, folders)
+    return try RunLock.makeWay(for: names, within: Broker.longestWayMaking)
+  }
+
   private func prepare(
     _ run: RunID, _ requests: [SnapshotRequest], _ folders: [OpenFolder]
   ) throws -> [SnapshotFacts] {
@@ -222,7 +238,7 @@ public final class Broker {
     }
     hasLeftovers = try !Leftovers(lvm: lvm).sweep().left.isEmpty
     TestHooks.reached("swept")
-    lock = try RunLock.take(run, of: requests.map(\.origin))
+    lock = try RunLock.take(run, of: requests.map(\.origin), givesWay: givesWay)
     self.run = run
     origins = requests.map(\.origin)
     do {
@@ -263,7 +279,7 @@ public final class Broker {
     }
     isFrozen = true
     lastLook = Stopwatch()
-    done("frozen")
+    done(RunStep.frozen, "\(report.beganMicroseconds)")
     return report
   }
 
@@ -276,7 +292,7 @@ public final class Broker {
       try snapshots[index].unsettle(with: lvm)
       try snapshots[index].disarm()
     }
-    done("thawed")
+    done(RunStep.thawed)
   }
 
   /// Nil while there is more to be read.
@@ -322,7 +338,7 @@ public final class Broker {
   private func release() throws -> ReleaseReport {
     guard let run else { return ReleaseReport() }
     var report = try Leftovers(lvm: lvm).remove(run: run, of: origins)
-    for name in report.removed { lock?.note("removed", "\(name)") }
+    for name in report.removed { lock?.note(RunStep.removed, "\(name)") }
     isFrozen = false
     // What could not be removed is still this run's: the next release tries again.
     if report.left.isEmpty {

@@ -125,6 +125,16 @@ public final class BrokerClient: SnapshotProvider {
     return facts
   }
 
+  public func giveWay() throws {
+    guard case .givesWay = try ask(.giveWay).reply else { throw confused() }
+  }
+
+  public func makeWay(for volumes: [VolumeName], folders: [OpenFolder]) throws -> [RunID] {
+    let reply = try ask(.makeWay(volumes), folders.map(\.descriptor)).reply
+    guard case .madeWay(let runs) = reply else { throw confused() }
+    return runs
+  }
+
   public func prepare(
     _ run: RunID, _ requests: [SnapshotRequest], folders: [OpenFolder]
   ) throws -> [SnapshotFacts] {

@@ -6,6 +6,10 @@ import StillSystem
 /// command line, a path, or a volume to remove.
 enum BrokerRequest: Codable {
   case survey([VolumeName])
+  /// The set that is prepared next gives way.
+  case giveWay
+  /// Comes with one descriptor a volume, of a folder on it.
+  case makeWay([VolumeName])
   /// Comes with one descriptor a request, of a folder on its volume.
   case prepare(run: RunID, [SnapshotRequest])
   /// The deadline in seconds.
@@ -29,6 +33,8 @@ enum BrokerRequest: Codable {
 enum BrokerReply: Codable {
   case failed(StillError)
   case surveyed([VolumeFacts])
+  case givesWay
+  case madeWay([RunID])
   case prepared([SnapshotFacts])
   case frozen(FreezeReport)
   case thawed

@@ -47,6 +47,7 @@ struct Leftovers {
       return HeldSet(
         run: run, isAlive: known.first { $0.run == run }?.isAlive ?? false,
         origins: origins.sorted(), snapshots: volumes.map(held),
+        frozenMicroseconds: known.first { $0.run == run }?.frozenMicroseconds,
         suspendedDevices: try origins.sorted().flatMap { try suspended(of: run, $0) })
     }
   }

@@ -6,14 +6,18 @@ import SystemPackage
 /// lock on a file of the run's name that lists the origins in its first line, and below them every
 /// step with its time. `/run` is empty after a reboot, and then nobody is alive and nothing is
 /// suspended. The snapshots themselves are found by their tags.
+///
+/// A run that gives way ends when somebody wants to copy its volumes: whoever does makes a file of its name and
+/// `.wanted`, and waits until its broker has let go.
 struct RunLock {
   private let lock: FileLock
+  private let run: RunID
 
   private static let folder: FilePath = "/run/pgstill"
 
   /// - Throws: `.busy` where another run is at work on one of these origins: each would fill the
   ///   other's snapshots, and wait in the other's window.
-  static func take(_ run: RunID, of origins: [VolumeName]) throws -> RunLock {
+  static func take(_ run: RunID, of origins: [VolumeName], givesWay: Bool) throws -> RunLock {
     let note = origins.map(\.description).joined(separator: " ")
     return try gated {
       for other in try known(in: openFolder()) where other.isAlive {
@@ -26,9 +30,43 @@ struct RunLock {
       else {
         throw StillError(.busy, "run \(run) is at work already")
       }
-      return RunLock(lock: lock)
+      // Nobody looks before this is written: whoever looks waits at the gate.
+      if givesWay { try lock.append("\(Clock.now().iso8601) \(RunStep.givesWay)") }
+      return RunLock(lock: lock, run: run)
     }
   }
+
+  /// Whether somebody wants to copy the volumes of this run, which gives way.
+  var isWanted: Bool {
+    (try? RunLock.openFolder().metadataIfPresent(of: RunLock.wantedName(run))) != nil
+  }
+
+  /// Has every run that gives way let go of these origins, and waits until they have.
+  ///
+  /// - Returns: those that did.
+  /// - Throws: `.busy` where one does not within so many seconds.
+  static func makeWay(for origins: [VolumeName], within seconds: Double) throws -> [RunID] {
+    let asked = try known().filter {
+      $0.isAlive && $0.givesWay && $0.origins.contains(where: origins.contains)
+    }.map(\.run)
+    for run in asked { try openFolder().file(wantedName(run), .update(permissions: 0o600)).close() }
+    let patience = Stopwatch()
+    for run in asked {
+      while try isAlive(run) {
+        guard patience.seconds < seconds else {
+          throw StillError(
+            .busy, "run \(run) was asked to give way, and has not let go of its volumes",
+            hint: "pgstill status shows it; look whether its pgstill is stopped.")
+        }
+        Clock.sleep(milliseconds: 100)
+      }
+      // It may have ended by itself before it was asked.
+      try? openFolder().remove(wantedName(run))
+    }
+    return asked
+  }
+
+  private static func wantedName(_ run: RunID) -> FilePath { FilePath("\(run).wanted") }
 
   /// A run's file is there a moment before its lock is, and whoever looks at a lock holds it for a
   /// moment: so one at a time, for these few calls.
@@ -67,24 +105,23 @@ struct RunLock {
     try known().filter { !$0.isAlive }.map { ($0.run, $0.origins) }
   }
 
-  /// Every run whose name is there, with its origins.
-  static func known() throws -> [(run: RunID, origins: [VolumeName], isAlive: Bool)] {
+  /// Every run whose name is there.
+  static func known() throws -> [KnownRun] {
     try gated { try known(in: openFolder()) }
   }
 
-  private static func known(
-    in folder: OpenFolder
-  ) throws -> [(run: RunID, origins: [VolumeName], isAlive: Bool)] {
+  private static func known(in folder: OpenFolder) throws -> [KnownRun] {
     try folder.names().compactMap { name in
       guard let run = RunID(name.string) else { return nil }
-      let words = (FileLock.note(name, in: folder) ?? "").split(separator: " ")
-      return (run, words.compactMap { VolumeName($0) }, try isAlive(run, in: folder))
+      return KnownRun(
+        run: run, isAlive: try isAlive(run, in: folder), lines: FileLock.lines(name, in: folder))
     }
   }
 
   /// The run is over and has left nothing: its name goes too.
   static func forget(_ run: RunID) {
     try? openFolder().remove(FilePath(run.description))
+    try? openFolder().remove(wantedName(run))
   }
 
   private static func openFolder() throws -> OpenFolder {

@@ -9,6 +9,18 @@ public protocol SnapshotProvider: Sendable {
   /// - Throws: `.volumes` where LVM fails or does not know one of them.
   func survey(_ volumes: [VolumeName]) throws -> [VolumeFacts]
 
+  /// The set that is prepared next gives way: when somebody wants to copy one of its volumes, `fill` throws `.busy`,
+  /// and its caller is to release it.
+  func giveWay() throws
+
+  /// Has every set that gives way let go of these volumes, and waits until they have.
+  ///
+  /// - Parameter folders: as of `prepare`.
+  /// - Returns: the runs that did.
+  /// - Throws: `.busy` where one does not within a minute; `.precondition` where a folder is not on its
+  ///   volume.
+  func makeWay(for volumes: [VolumeName], folders: [OpenFolder]) throws -> [RunID]
+
   /// Removes what earlier runs that died have left, then makes a snapshot of each origin, ready but
   /// showing nothing yet.
   ///

@@ -4,6 +4,7 @@ import StillModel
 import StillSystem
 import StillTestSupport
 import StillVolumes
+import Synchronization
 import Testing
 
 /// `probe` with a real server and fake volumes.
@@ -234,6 +235,82 @@ import Testing
     let times = 600 / report.watched * 2
     let most = Double(report.bounds[0].written) * times
     #expect(abs(Double(report.bounds[0].most) - most) < most / 1000)
+  }
+
+  @Test("It gives way to whoever needs the volumes for a copy, with what it has seen")
+  func givesWay() throws {
+    let host = try FakeHost()
+    let wanted = StillError(.busy, "another run needs the volumes for a copy")
+    let provider = try provider(host, FakeSnapshots.Fault(.fill, call: 9, .fails(wanted)))
+    let result = try probe(
+      request(host, duration: 60), with: provider, Recorder(), Cancellation(),
+      discovery: host.discovery())
+    #expect(result.report.ending == .gaveWay)
+    #expect(result.report.watched < 60 && result.report.samples.count > 1)
+    #expect(provider.snapshots.isEmpty)
+    let calls = provider.calls
+    let offered = try #require(calls.firstIndex(of: .giveWay))
+    #expect(try offered < #require(calls.firstIndex(of: .prepare)))
+  }
+
+  @Test("It watches the snapshots of a run that copies, and asks for no checkpoint")
+  func joins() throws {
+    let host = try FakeHost()
+    let provider = try provider(host, growth: 1 << 20)
+    let other = try held(by: provider, host)
+    let count = "SELECT checkpoints_req FROM pg_stat_bgwriter"
+    let before = try host.cluster.sql(count)
+    let recorder = Recorder()
+    let result = try probe(
+      request(host, duration: 5), with: provider, recorder, Cancellation(),
+      discovery: host.discovery())
+    #expect(recorder.phases == [.discover, .plan, .watch])
+    #expect(try host.cluster.sql(count) == before)
+    let report = result.report
+    #expect(report.ending == .complete && report.plan.joined?.run == other)
+    // The freeze, and a look every two seconds.
+    #expect(report.samples.count >= 4)
+    #expect(
+      report.samples[0] == ProbeSample(seconds: 0, wal: 0, used: [0, 0], written: [nil, nil]))
+    #expect(report.samples[1].seconds >= 0)
+    for (index, volume) in report.volumes.enumerated() {
+      #expect(volume.origin == host.volumes[index].name)
+      #expect(volume.used == report.samples.last?.used[index] && volume.used >= 3 << 20)
+      #expect(volume.recommended > volume.used * 10)
+      // The other run's snapshots take nothing any more when it is done.
+      let size = report.plan.volumes[index].snapshotSize
+      #expect(volume.free >= host.volumes[index].groupFree + size)
+    }
+    // What it did not make, it does not take away.
+    #expect(provider.snapshots.count == 2 && !provider.calls.contains(.release))
+  }
+
+  @Test("The run that it joined is done: so is the probe")
+  func joinedRunEnds() throws {
+    let host = try FakeHost()
+    let waiting = Mutex<FakeSnapshots?>(nil)
+    let lets = FakeSnapshots.Fault(
+      .held, call: 4,
+      .meanwhile { _ = try waiting.withLock { $0 }?.release() })
+    let provider = try provider(host, growth: 1 << 20, lets)
+    let other = try held(by: provider, host)
+    waiting.withLock { $0 = provider }
+    let report = try probe(
+      request(host, duration: 60), with: provider, Recorder(), Cancellation(),
+      discovery: host.discovery()
+    ).report
+    #expect(report.ending == .released(run: other))
+    #expect(report.samples.count == 3 && report.watched < 60)
+  }
+
+  /// A set that another run holds.
+  private func held(by provider: FakeSnapshots, _ host: FakeHost) throws -> RunID {
+    let run = RunID(at: Clock.now())
+    _ = try provider.prepare(
+      run, host.volumes.map { SnapshotRequest(origin: $0.name, size: 64 << 20) },
+      folders: host.volumes.map { try OpenFolder.open($0.folders[0]) })
+    _ = try provider.freeze(deadline: 5)
+    return run
   }
 
   @Test(

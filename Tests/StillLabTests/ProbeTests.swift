@@ -81,6 +81,44 @@ extension LabTests {
       #expect(given < 4 * taken + extents)
     }
 
+    /// A night's backup is worth more than a probe that somebody has forgotten.
+    @Test func aProbeGivesWayToABackupAndTheNextOneJoinsIt() throws {
+      try Lab.cluster()
+      let repository = try Lab.newFolder("repo")
+      let first = try Beside(
+        ["probe", "--duration", "1h", "--copy-time", "60s", "--json"], reaching: "watching")
+      defer { first.end() }
+      let backup = try Beside(
+        ["backup", "--repo", repository, "--rate-limit", "3M", "--json"], reaching: "opened")
+      defer { backup.end() }
+      let outcome = try first.finish()
+      #expect(outcome.status == 0, "\(outcome.talk)")
+      let ended = try Lab.json(outcome.output)
+      #expect(ended["endedEarly"] as? String == "a copy needs the volumes now")
+      #expect(ended["recommendation"] != nil)
+      // Its snapshots are gone; the backup's are there.
+      #expect(try Lab.snapshots().count == Self.volumes.count)
+
+      let joined = try Lab.pgstill(
+        "probe", "--pgdata", Lab.dataDirectory, "--duration", "5s", "--copy-time", "60s", "--json")
+      #expect(joined.status == 0, "\(joined.talk)")
+      let report = try #require(Lab.json(joined.output)["report"] as? [String: Any])
+      let plan = try #require(report["plan"] as? [String: Any])
+      let run = try #require((plan["joined"] as? [String: Any])?["run"] as? String)
+      #expect(try Lab.snapshots().count == Self.volumes.count)
+      let samples = try #require(report["samples"] as? [[String: Any]])
+      let looks = samples.dropFirst().compactMap { $0["seconds"] as? Double }
+      #expect(looks.count >= 2 && looks.allSatisfy { $0 > 0 && $0 < 600 }, "\(looks)")
+
+      let copied = try backup.finish()
+      #expect(copied.status == 0, "\(copied.talk)")
+      #expect(copied.talk.contains(" gave way"))
+      let record = try #require(Lab.json(copied.output)["backup"] as? [String: Any])
+      #expect(record["id"] as? String == run)
+      #expect(try Lab.snapshots() == [])
+      #expect(try Tool.demand("ls", "/run/pgstill").isEmpty)
+    }
+
     /// Several snapshots of one origin see the same writes.
     @Test func theCostOfOtherChunksIsThatOfRealSnapshotsWithThem() throws {
       try Lab.cluster()
@@ -120,6 +158,37 @@ extension LabTests {
         let real = try #require(used[size])
         print("chunks of \(size)k: \(cost) by the list, \(real) in a real snapshot")
         #expect(abs(Double(cost) / Double(real) - 1) < 0.1)
+      }
+    }
+
+    /// pgstill at work beside the test.
+    private struct Beside {
+      private let notes: String
+      private let work: Background
+
+      /// - Parameter step: is waited for.
+      init(_ words: [String], reaching step: String) throws {
+        notes = try Lab.newFolder("notes")
+        let marks = notes + "/marks"
+        try Tool.demand("install", "-m", "666", "/dev/null", marks)
+        try Tool.demand("chmod", "755", notes)
+        work = try Background(
+          "PGSTILL_TEST_MARKS=\(marks) exec \(Lab.executable("pgstill")) "
+            + "\(words.joined(separator: " ")) --pgdata \(Lab.dataDirectory) "
+            + ">\(notes)/output 2>\(notes)/talk")
+        try waitUntil("it reached \(step): \(words)") {
+          try text("marks").split(separator: "\n").contains { $0.hasSuffix(" \(step)") }
+        }
+      }
+
+      func finish() throws -> (status: Int32, output: String, talk: String) {
+        (work.wait(), try text("output"), try text("talk"))
+      }
+
+      func end() { work.end() }
+
+      private func text(_ name: String) throws -> String {
+        try String(contentsOfFile: "\(notes)/\(name)", encoding: .utf8)
       }
     }
   }

@@ -45,6 +45,7 @@ public func migrate(
     return (try LiveCluster.discover(request.dataDirectory, discovery ?? .current()), lock)
   }
   defer { withExtendedLifetime(lock) {} }
+  if request.usesSnapshots { run.makeWay(on: cluster.layout, with: provider) }
   let (plan, server, newServer, files, rsync) = try run.phase(.plan, failsAs: .precondition) {
     let rsync = try Rsync.find()
     let made = try MigrationPlan.make(for: request, of: cluster, with: provider, cancellation)

@@ -48,7 +48,8 @@ public func planProbe(
 }
 
 /// Finds out how large the snapshots of a cluster have to be:
-/// discover ─▶ plan ─▶ freeze ─▶ watch ─▶ release ─▶ recommend.
+/// discover ─▶ plan ─▶ freeze ─▶ watch ─▶ release ─▶ recommend. Where a run that copies holds the volumes, its
+/// snapshots are watched instead: plan ─▶ watch ─▶ recommend.
 ///
 /// - Parameter cancellation: orders it to stop; while it watches, that ends it early, with what was seen.
 /// - Throws: `StillError` with the phase that failed. Nothing is left then.
@@ -71,6 +72,14 @@ public func probe(
     return ProbeResult(report: seen.report(of: plan, []), release: ReleaseReport())
   }
   let facts = try provider.survey(plan.volumes.map(\.origin))
+  if let joined = plan.joined {
+    let set = JoinedSet(joined: joined, origins: plan.volumes.map(\.origin), provider: provider)
+    let seen = try run.phase(.watch, "the snapshots of run \(joined.run)", failsAs: .volumes) {
+      try watch.join(set)
+    }
+    return ProbeResult(report: seen.report(of: plan, facts), release: ReleaseReport())
+  }
+  try provider.giveWay()
   let (seen, release) = try withFrozenSet(
     plan.freezeOrder(request), of: cluster, with: provider, run
   ) { frozen in

@@ -17,14 +17,20 @@ extension ProbePlan {
       return try? repository.cluster(cluster.standardName)
     }
     try earlier?.requireBackups(of: cluster.facts.systemIdentifier)
-    let freezable = try Freezable(
-      cluster.layout, size: request.snapshotSize, FillHistory(of: earlier), destination: nil,
-      with: provider)
-    let frozen = Set(freezable.volumes.map(\.fileSystem.device))
+    let set = JoinedSet.find(of: cluster.layout, with: provider)
+    let freezable =
+      try set == nil
+      ? Freezable(
+        cluster.layout, size: request.snapshotSize, FillHistory(of: earlier), destination: nil,
+        with: provider) : Freezable()
+    let volumes =
+      try set.map { try Joined.volumes(of: $0, cluster.layout, with: provider) }
+      ?? freezable.volumes
+    let frozen = Set(volumes.map(\.fileSystem.device))
     let others = cluster.layout.fileSystems.filter { !frozen.contains($0.device) }
     return ProbePlan(
       id: RunID(at: Clock.now()), dataDirectory: request.dataDirectory.string,
-      layout: cluster.layout, volumes: freezable.volumes,
+      layout: cluster.layout, volumes: volumes,
       unfrozen: others.map {
         Unfrozen(
           fileSystem: $0,
@@ -35,7 +41,7 @@ extension ProbePlan {
       },
       duration: request.duration, interval: request.interval,
       copyTime: try copyTime(request, cluster, earlier), safety: request.safety,
-      pace: try cluster.session.pace())
+      pace: try cluster.session.pace(), joined: set.flatMap { Joined($0) })
   }
 
   /// The longest of so many of the latest copies counts.

@@ -74,11 +74,12 @@ struct ProbeWatch {
   }
 
   /// What ends a probe early, with what it has seen; nil for a failure of all of it.
-  private func ending(
+  func ending(
     _ error: any Error, _ early: EarlyEnd?, hasLooked: Bool
   ) throws -> ProbeReport.Ending? {
     if let origin = early?.origin { return .full(origin: origin) }
     guard let failure = error as? StillError else { return nil }
+    if failure.status == .busy { return .gaveWay }
     if failure.status == .overflow { return .overflow(message: failure.message) }
     if let signal = run.cancellation.signal { return .signal(number: signal) }
     // A server that went away, or did not answer in time, takes nothing back of what was seen.
@@ -94,7 +95,7 @@ struct ProbeWatch {
     case .full(let origin): origins = [origin]
     case .overflow:
       origins = ((try? provider.fill()) ?? []).filter { $0.state == .invalid }.map(\.origin)
-    case .complete, .signal, .failed: origins = []
+    case .complete, .signal, .failed, .gaveWay, .released: origins = []
     }
     return Dictionary(uniqueKeysWithValues: origins.map { ($0, frozen?.watch.size(of: $0) ?? 0) })
   }
@@ -122,7 +123,7 @@ struct ProbeWatch {
     try cluster.layout.syncFileSystems(run.cancellation)
   }
 
-  private func rest(until moment: Double, _ clock: Stopwatch) throws {
+  func rest(until moment: Double, _ clock: Stopwatch) throws {
     while true {
       try run.cancellation.checkpoint()
       let left = moment - clock.seconds
@@ -132,7 +133,7 @@ struct ProbeWatch {
   }
 
   /// The server's settings, and the segments that it has.
-  private func paceNow() throws -> ServerPace {
+  func paceNow() throws -> ServerPace {
     var pace = plan.pace
     let position = try cluster.session.flushLSN()
     let size = UInt32(pace.segmentSize)

@@ -25,6 +25,18 @@ public struct ProbePlan: Hashable, Sendable, Codable {
     }
   }
 
+  /// The set of another run that is watched, where one that copies holds the volumes.
+  public struct Joined: Hashable, Sendable, Codable {
+    public var run: RunID
+    /// When it was frozen, since 1970.
+    public var frozenMicroseconds: Int64
+
+    public init(run: RunID, frozenMicroseconds: Int64) {
+      self.run = run
+      self.frozenMicroseconds = frozenMicroseconds
+    }
+  }
+
   public var id: RunID
   public var dataDirectory: String
   public var layout: ClusterLayout
@@ -41,12 +53,15 @@ public struct ProbePlan: Hashable, Sendable, Codable {
   public var copyTime: CopyTime
   public var safety: Double
   public var pace: ServerPace
+  /// Nil where the probe has snapshots of its own.
+  public var joined: Joined?
 
   public init(
     id: RunID, dataDirectory: String, layout: ClusterLayout, volumes: [BackupPlan.Volume],
     unfrozen: [Unfrozen], advice: [String], duration: Double, interval: Double,
-    copyTime: CopyTime, safety: Double, pace: ServerPace
+    copyTime: CopyTime, safety: Double, pace: ServerPace, joined: Joined? = nil
   ) {
+    self.joined = joined
     self.id = id
     self.dataDirectory = dataDirectory
     self.layout = layout

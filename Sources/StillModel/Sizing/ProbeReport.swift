@@ -8,6 +8,10 @@ public struct ProbeReport: Hashable, Sendable, Codable {
     case full(origin: VolumeName)
     /// A snapshot ran full before that could be helped; what was seen until then is right.
     case overflow(message: String)
+    /// The run whose snapshots were watched has let go of them.
+    case released(run: RunID)
+    /// Somebody wanted to copy the volumes.
+    case gaveWay
     /// The server could not be asked any more; what was seen until then is right.
     case failed(message: String)
   }
@@ -118,6 +122,8 @@ extension ProbeReport {
     switch ending {
     case .complete: nil
     case .signal(let number): "signal \(number)"
+    case .released(let run): "run \(run) is done with its snapshots"
+    case .gaveWay: "a copy needs the volumes now"
     case .full(let origin): "the snapshot of \(origin) was about to be full"
     case .overflow(let message), .failed(let message): message
     }
