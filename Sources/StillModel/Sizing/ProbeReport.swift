@@ -180,8 +180,11 @@ extension ProbePlan {
         written: written,
         most: UInt64(Double(written) / max(watched, 1) * copyTime.seconds * safety))
     }
+    // The report has all that it was made from.
+    var plan = self
+    plan.pace = pace
     return ProbeReport(
-      plan: self, watched: watched, ending: ending, volumes: seen, bounds: bounds,
+      plan: plan, watched: watched, ending: ending, volumes: seen, bounds: bounds,
       samples: samples)
   }
 }

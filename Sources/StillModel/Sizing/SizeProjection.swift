@@ -9,12 +9,12 @@
 ///   checkpoint that begins before the copy ends will have written by then, spread as
 ///   `checkpoint_completion_target` says;
 /// - `likely` counts everything that was changed as written, for anybody may force a checkpoint at any
-///   moment: what 95 % of the weight of the curves does not exceed, and a fifth more, for no two nights are
+///   moment: what 95 % of the weight of the curves does not exceed, and a tenth more, for no two nights are
 ///   the same. Whole new segments of WAL where those that are there will not do.
 public struct SizeProjection: Hashable, Sendable, Codable {
   public static let confidence = 0.95
   /// What one run of the same load may be above another one.
-  private static let otherRun = 1.2
+  private static let otherRun = 1.1
 
   /// How long the copy takes, in seconds.
   public var seconds: Double
@@ -65,7 +65,10 @@ public struct SizeProjection: Hashable, Sendable, Codable {
     let expected = base + changed + logged
     let likely = max(
       base + model.quantile(SizeProjection.confidence, at: seconds) * SizeProjection.otherRun
-        + min(SizeProjection.withNewSegments(logged * SizeProjection.otherRun, pace), most),
+        + min(
+          SizeProjection.withNewSegments(
+            wal.quantile(SizeProjection.confidence, at: seconds) * SizeProjection.otherRun, pace),
+          most),
       expected, SizeProjection.mostWithin(seconds, samples, used))
     let safe =
       base + SizeProjection.with(safety, changed, seen: rest.last ?? 0)

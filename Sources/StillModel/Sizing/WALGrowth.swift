@@ -1,9 +1,8 @@
-/// How much WAL a server writes in a given time, learnt from the stretches between checkpoints.
+/// How much WAL a server writes in a given time, learnt from the longest stretch between two checkpoints.
 ///
 /// After a checkpoint the first change of each page brings the whole page into the log
-/// (`full_page_writes`), so the log grows fast first and then slower. A probe sees several stretches that
-/// begin with a checkpoint: the mean of the longest is the curve up to their length, and from there it goes
-/// on with the rate of its last third, which is no less than what will come. A checkpoint begins after
+/// (`full_page_writes`), so the log grows fast first and then slower: pages that are met for the first time, and
+/// records of every change. That is the form of `GrowthModel`. A checkpoint begins after
 /// `checkpoint_timeout`, or earlier where the curve has reached what `max_wal_size` allows; after each of
 /// them the curve begins anew.
 struct WALGrowth {
@@ -13,9 +12,10 @@ struct WALGrowth {
     var bytes: Double
   }
 
-  /// The end of the longest stretch, its last third's beginning, and the bytes at both.
-  private var (length, knee) = (1.0, 1.0)
-  private var (atLength, atKnee) = (0.0, 0.0)
+  /// Into how many looks the stretch is divided.
+  private static let parts = 8
+
+  private var curve = GrowthModel([])
   private let pace: ServerPace
   /// Seconds from one checkpoint to the next while nobody forces one.
   private(set) var cycle = 0.0
@@ -33,28 +33,32 @@ struct WALGrowth {
     let usual = stretches.map { $1 - $0 }.max() ?? 0
     let whole = stretches.filter { $1 - $0 >= usual * 0.9 }
     guard !whole.isEmpty, usual > 0 else { return }
-    length = whole.map { $1 - $0 }.min() ?? usual
-    knee = length * 2 / 3
-    for (start, _) in whole {
-      let base = bytes(at: start)
-      atLength += (bytes(at: start + length) - base) / Double(whole.count)
-      atKnee += (bytes(at: start + knee) - base) / Double(whole.count)
-    }
+    let length = whole.map { $1 - $0 }.min() ?? usual
+    curve = GrowthModel(
+      (1...WALGrowth.parts).map { part in
+        let time = length * Double(part) / Double(WALGrowth.parts)
+        let grown = whole.map { start, _ in bytes(at: start + time) - bytes(at: start) }
+        return .init(seconds: time, bytes: grown.reduce(0, +) / Double(whole.count))
+      })
     cycle = checkpointCycle()
   }
 
   /// In bytes, so many seconds after the freeze, however often the same segments are written.
-  func expected(at seconds: Double) -> Double {
-    guard cycle > 0 else { return 0 }
-    let whole = (seconds / cycle).rounded(.down)
-    return whole * sinceCheckpoint(cycle) + sinceCheckpoint(seconds - whole * cycle)
+  func expected(at seconds: Double) -> Double { sum(seconds) { curve.expected(at: $0) } }
+
+  /// What it is not more than, in bytes, with this probability.
+  func quantile(_ probability: Double, at seconds: Double) -> Double {
+    sum(seconds) { curve.quantile(probability, at: $0) }
   }
 
-  private func sinceCheckpoint(_ seconds: Double) -> Double {
-    seconds <= knee
-      ? atKnee * seconds / knee
-      : atKnee + (atLength - atKnee) / (length - knee) * (seconds - knee)
+  /// The stretches of so many seconds, each with the curve from its beginning.
+  private func sum(_ seconds: Double, _ curve: (Double) -> Double) -> Double {
+    guard cycle > 0 else { return 0 }
+    let whole = (seconds / cycle).rounded(.down)
+    return (whole > 0 ? whole * curve(cycle) : 0) + curve(seconds - whole * cycle)
   }
+
+  private func sinceCheckpoint(_ seconds: Double) -> Double { curve.expected(at: seconds) }
 
   private func checkpointCycle() -> Double {
     let most = max(pace.checkpointSeconds, 1)
