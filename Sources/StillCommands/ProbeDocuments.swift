@@ -1,5 +1,6 @@
 import StillEngine
 import StillModel
+import StillSystem
 
 /// `probe --dry-run`.
 struct ProbePlanDocument: Displayable {
@@ -29,6 +30,7 @@ struct ProbePlanDocument: Displayable {
       text += place.isCounted ? "what the kernel counts\n" : "what the server counts\n"
     }
     for advice in plan.advice { text += "not snapshotted: \(advice)\n" }
+    if let folder = plan.keptIn { text += "what is seen is kept in \(folder)\n" }
     return text
   }
 }
@@ -44,14 +46,27 @@ struct ProbeDocument: Displayable {
   /// What ended it early; nil where nothing did.
   var endedEarly: String?
   var report: ProbeReport
-  var release: ReleaseReport
+  /// Nil for a probe that is shown again.
+  var release: ReleaseReport?
+  /// The cluster's folder in the repository where the series is kept; nil where it is not.
+  var keptIn: String?
+  var notes: [String]?
+  /// Nil for a probe that is shown again.
+  var quietHours: QuietHours?
 
-  init(_ result: ProbeResult) {
-    report = result.report
-    release = result.release
+  init(_ report: ProbeReport) {
+    self.report = report
     recommendation = report.sentence
     snapshotSize = report.snapshotSize
     endedEarly = report.earlyEnd
+  }
+
+  init(_ result: ProbeResult) {
+    self.init(result.report)
+    release = result.release
+    keptIn = result.keptIn?.string
+    notes = result.notes
+    quietHours = QuietHours(result.hours)
   }
 
   var text: String {
@@ -89,6 +104,9 @@ struct ProbeDocument: Displayable {
     }
     if !report.bounds.isEmpty { text += bounds }
     for advice in report.plan.advice { text += "not snapshotted: \(advice)\n" }
+    if let quietHours { text += quietHours.sentence + "\n" }
+    for note in notes ?? [] { text += "note: \(note)\n" }
+    if let keptIn { text += "kept as \(report.plan.id) in \(keptIn)\n" }
     return text
   }
 
@@ -114,7 +132,8 @@ struct ProbeDocument: Displayable {
   /// How the fill grew, from the beginning to the end.
   private func curve(_ index: Int, _ volume: ProbeReport.Volume) -> String {
     let line = Sparkline.text(
-      report.samples.map { ($0.seconds, $0.used[index]) }, width: ProbeDocument.curveWidth)
+      report.samples.map { ($0.seconds, $0.used[index]) }, width: ProbeDocument.curveWidth,
+      isPlain: !Terminal.drawsUnicode)
     return "\(volume.origin)  \(line)  \(ByteCount.text(volume.used))"
       + (volume.kind == .thin ? " in its pool, whoever wrote it\n" : "\n")
   }

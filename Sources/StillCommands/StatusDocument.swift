@@ -50,9 +50,19 @@ struct StatusDocument: Displayable {
         "  \(need.origin)",
         "needed " + need.peaks.prefix(5).map(ByteCount.text).joined(separator: ", "),
         need.next.map { "the next at most \(ByteCount.text($0.likely)) (95 %)" } ?? "",
+        StatusDocument.trend(need.peaks),
       ])
     }
-    return text + table.text
+    text += table.text
+    if let hours = status.hours { text += "  \(hours.sentence)\n" }
+    return text
+  }
+
+  /// Night by night, tonight's end on the right; nothing for what is no curve yet.
+  private static func trend(_ peaks: [UInt64]) -> String {
+    guard peaks.count >= NightlyNeed.nightsNeeded else { return "" }
+    let nights = peaks.reversed().enumerated().map { (Double($0.offset), $0.element) }
+    return Sparkline.text(nights, width: nights.count, isPlain: !Terminal.drawsUnicode)
   }
 
   private func text(_ held: Held) -> String {

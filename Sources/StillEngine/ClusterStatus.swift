@@ -29,6 +29,8 @@ public struct ClusterStatus: Hashable, Sendable, Codable {
   /// Those whose record cannot be read, with the reason.
   public var damaged: [String]
   public var needs: [Need]
+  /// When how much is written, by the clock of this host; nil where nobody looked.
+  public var hours: HourlyRates?
 }
 
 extension ClusterFolder {
@@ -42,9 +44,11 @@ extension ClusterFolder {
         let peaks = history.peaks(of: $0)
         return .init(origin: $0, peaks: peaks, next: NightlyNeed(peaks))
       })
+    var newest: [BackupRecord] = []
     for id in all.reversed() {
       do {
         let record = try backup(id.description).record()
+        if newest.count < WriteHistory.runs { newest.append(record) }
         guard status.latest == nil else { continue }
         status.latest = .init(
           id: id, began: record.began,
@@ -54,6 +58,7 @@ extension ClusterFolder {
         status.damaged.append("\(id): \((error as? StillError)?.message ?? "\(error)")")
       }
     }
+    status.hours = WriteHistory.rates(of: self, newest)
     return status
   }
 }

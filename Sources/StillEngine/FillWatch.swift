@@ -2,6 +2,7 @@ import StillModel
 import StillSystem
 import StillVolumes
 import Synchronization
+import SystemPackage
 
 /// Looks at the snapshots every second while they are copied: keeps the series, makes those larger
 /// that fill, and orders the copy to stop when one has overflowed, for what is read from then on is
@@ -25,11 +26,17 @@ final class FillWatch: Sendable {
   private let order: FreezeOrder
   private let run: (meter: CopyMeter, cancellation: Cancellation)
   private let clock = Stopwatch()
+  private let sysfs: FilePath
+  /// To each origin, when it was frozen.
+  private let writtenBefore: [UInt64?]
 
+  /// - Parameter sysfs: `/sys`, elsewhere in tests.
   init(
     _ snapshots: [SnapshotFacts], _ provider: any SnapshotProvider, _ order: FreezeOrder,
-    _ run: Run
+    sysfs: FilePath, _ run: Run
   ) throws {
+    self.sysfs = sysfs
+    writtenBefore = order.bytesWritten(sysfs)
     let sizes = Dictionary(uniqueKeysWithValues: snapshots.map { ($0.origin, $0.size) })
     state = Mutex(State(sizes: sizes))
     self.provider = provider
@@ -68,8 +75,13 @@ final class FillWatch: Sendable {
   @discardableResult
   func look() throws -> [FillTrend] {
     let fills = try provider.fill()
+    let written = zip(order.bytesWritten(sysfs), writtenBefore).map { now, before -> UInt64? in
+      // A counter that went back is another one.
+      guard let now, let before, now >= before else { return nil }
+      return now - before
+    }
     let trends = state.withLock { state in
-      state.series.add(fills, at: clock.seconds)
+      state.series.add(fills, at: clock.seconds, written: written)
       state.trends = fills.indices.map {
         FillTrend(fill: fills[$0], rate: state.series.rate(of: $0))
       }
@@ -166,5 +178,12 @@ final class FillWatch: Sendable {
         "Nothing was published. Use --snapshot-size \(ByteCount.option(needed)), a quieter hour, "
         + "or \(order.wayWithout); if it was "
         + "not full, dmesg tells of a disk that failed.")
+  }
+}
+
+extension FreezeOrder {
+  /// Bytes written to each origin since the machine started.
+  fileprivate func bytesWritten(_ sysfs: FilePath) -> [UInt64?] {
+    volumes.map { BlockDevices.bytesWritten(to: $0.fileSystem.device, sysfs: sysfs) }
   }
 }

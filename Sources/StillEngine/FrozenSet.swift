@@ -47,7 +47,7 @@ func withFrozenSet<Result>(
     let roots = try phase("opening the snapshots", failsAs: .volumes) { try provider.open() }
     // The kernel unmounts when the last one is closed; LVM removes nothing that is mounted.
     defer { roots.forEach { $0.close() } }
-    let watch = try FillWatch(snapshots, provider, order, run)
+    let watch = try FillWatch(snapshots, provider, order, sysfs: cluster.sysfs, run)
     defer { watch.end() }
     let frozen = FrozenSet(
       report: report, snapshots: snapshots, lsnBefore: lsn, watch: watch,

@@ -10,6 +10,8 @@ struct LiveCluster {
   let target: ConnectionTarget
   let facts: ServerFacts
   let layout: ClusterLayout
+  /// Where the kernel tells of devices.
+  let sysfs: FilePath
 
   /// - Throws: `.precondition` where there is no cluster or no server, `.postgres` where the server
   ///   refuses.
@@ -27,7 +29,8 @@ struct LiveCluster {
     try session.requireServing(directory)
     let layout = try discovery.layout(of: path, versionFolder: directory.tablespaceFolder)
     return LiveCluster(
-      directory: directory, session: session, target: target, facts: facts, layout: layout)
+      directory: directory, session: session, target: target, facts: facts, layout: layout,
+      sysfs: discovery.sysfs)
   }
 
   /// Another session with the same server.

@@ -33,6 +33,17 @@ public struct Repository {
     return try open(path)
   }
 
+  /// Asks whether `openForWriting` would open it; makes nothing.
+  ///
+  /// - Throws: `.precondition` where it would not.
+  static func requireWritable(_ path: FilePath) throws {
+    let existing = try OpenFolder.openIfPresent(path)
+    do { try (existing ?? parentFolder(of: path)).requireWritable() } catch {
+      if (error as? StillError)?.status == .precondition { throw error }
+      throw notWritable(path, error)
+    }
+  }
+
   /// The folder that a new repository is made in.
   static func parentFolder(of path: FilePath) throws -> OpenFolder {
     do {

@@ -35,7 +35,7 @@ extension BackupRecord {
     guard snapshotSizes.allSatisfy({ BackupRecord.canBe([$0]) }) else {
       return "snapshots of more than there can be"
     }
-    guard times.allSatisfy({ abs($0) < BackupRecord.longestTime }) else {
+    guard times.allSatisfy(BackupRecord.canTake) else {
       return "times that nothing takes"
     }
     return nil
@@ -43,11 +43,14 @@ extension BackupRecord {
 
   /// An exbibyte: eight of them can still be added up in a signed number.
   private static let largest: UInt64 = 1 << 60
-  /// In seconds as well as in milliseconds. Not a number is no less.
+  /// In seconds as well as in milliseconds.
   private static let longestTime = 1e12
 
+  /// Whether a time is of this world. Not a number is no less than any.
+  static func canTake(_ time: Double) -> Bool { abs(time) < longestTime }
+
   /// Whether numbers, and their sum, are of this world.
-  private static func canBe(_ numbers: [UInt64]) -> Bool {
+  static func canBe(_ numbers: [UInt64]) -> Bool {
     var sum: UInt64 = 0
     for number in numbers {
       guard number <= largest else { return false }
@@ -59,6 +62,7 @@ extension BackupRecord {
 
   private var snapshotSizes: [UInt64] {
     (freeze?.volumes ?? []).flatMap { [$0.fill.used, $0.fill.size] } + fillHistory.flatMap(\.used)
+      + fillHistory.flatMap { ($0.written ?? []).compactMap { $0 } }
       + (extensions ?? []).flatMap { [$0.from, $0.to] }
   }
 

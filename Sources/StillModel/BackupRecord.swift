@@ -169,10 +169,14 @@ public struct BackupRecord: Hashable, Sendable, Codable {
     public var seconds: Double
     /// Bytes used of each COW store, in the order of `freeze.volumes`.
     public var used: [UInt64]
+    /// Bytes written to each origin since the freeze, by the kernel's statistics; nil where it has none. Nil in
+    /// records from before there were any.
+    public var written: [UInt64?]?
 
-    public init(seconds: Double, used: [UInt64]) {
+    public init(seconds: Double, used: [UInt64], written: [UInt64?]? = nil) {
       self.seconds = seconds
       self.used = used
+      self.written = written
     }
   }
 

@@ -38,8 +38,12 @@ public struct FillSeries: Hashable, Sendable {
   public init() {}
 
   /// Adds what was seen so many seconds after the freeze.
-  public mutating func add(_ fills: [SnapshotFill], at seconds: Double) {
-    samples.append(.init(seconds: seconds, used: fills.map(\.used)))
+  ///
+  /// - Parameter written: to each origin since the freeze, in bytes; nil where nobody counts.
+  public mutating func add(
+    _ fills: [SnapshotFill], at seconds: Double, written: [UInt64?]? = nil
+  ) {
+    samples.append(.init(seconds: seconds, used: fills.map(\.used), written: written))
   }
 
   /// Bytes a second of the snapshot with this index, of late; 0 for a single look.

@@ -30,6 +30,14 @@ public enum Clock {
     return wall() - (Int64(sinceStart.tv_sec) * 1_000_000_000 + Int64(sinceStart.tv_nsec))
   }
 
+  /// What the clock on this host's wall was ahead of UTC at a moment, in seconds.
+  public static func zoneOffset(at moment: CalendarTime) -> Int {
+    var (seconds, parts) = (time_t(moment.secondsSince1970), tm())
+    // POSIX leaves open whether the one below looks at TZ by itself.
+    tzset()
+    return localtime_r(&seconds, &parts) == nil ? 0 : parts.tm_gmtoff
+  }
+
   /// Lets this thread rest.
   public static func sleep(milliseconds: UInt32) {
     usleep(milliseconds * 1000)

@@ -18,6 +18,25 @@ public enum Terminal {
   /// Writes to stdout, all of it or as much as its reader wants.
   public static func print(_ text: String) { write(text, to: STDOUT_FILENO) }
 
+  /// Columns that output is drawn for: those of the screen, else what COLUMNS says, else 80.
+  public static var outputColumns: Int {
+    var size = winsize()
+    if ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 {
+      return Int(size.ws_col)
+    }
+    let told = Environment.value("COLUMNS").flatMap { Int($0) }
+    return told.flatMap { (1...10_000).contains($0) ? $0 : nil } ?? 80
+  }
+
+  /// Whether output may be drawn with characters beyond ASCII: those of the locale (the manual of
+  /// setlocale(3): the first of these variables that says anything counts).
+  public static var drawsUnicode: Bool {
+    let names = ["LC_ALL", "LC_CTYPE", "LANG"]
+    let locale = names.lazy.compactMap { Environment.value($0) }.first { !$0.isEmpty } ?? "C"
+    let character = locale.split(separator: "@").first?.split(separator: ".").dropFirst().first
+    return ["utf-8", "utf8"].contains(character?.lowercased() ?? "")
+  }
+
   /// Whether stdout is a person's screen.
   public static var showsOutput: Bool { isatty(STDOUT_FILENO) == 1 }
 

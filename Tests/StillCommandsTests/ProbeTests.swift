@@ -105,11 +105,9 @@ import Testing
         "--cluster", "main", "--dry-run",
       ], 11)
     #expect(refusal.message.contains("backups of another cluster"))
-    for repository in [
-      ["--repo", "/nowhere"], ["--repo", site.repository.string, "--cluster", "x"],
-    ] {
+    for repository in ["/nowhere/at/all", "/proc/new"] {
       _ = try refused(
-        ["probe", "--pgdata", cluster.dataDirectory.string, "--dry-run"] + repository, 11)
+        ["probe", "--pgdata", cluster.dataDirectory.string, "--dry-run", "--repo", repository], 11)
     }
   }
 }

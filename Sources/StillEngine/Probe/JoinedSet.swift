@@ -78,7 +78,8 @@ extension ProbeWatch {
   /// Watches until the time is over, or the other run has let go. Asks for no checkpoint: it would fill the
   /// snapshots of a copy that somebody needs.
   func join(_ set: JoinedSet) throws -> Seen {
-    var seen = Seen(pace: try paceNow())
+    let freeze = CalendarTime(secondsSince1970: set.joined.frozenMicroseconds / 1_000_000)
+    var seen = Seen(pace: try paceNow(), began: freeze)
     seen.kinds = plan.volumes.map { _ in .classic }
     seen.chunks = plan.volumes.map { _ in nil }
     let position = try cluster.session.flushLSN()

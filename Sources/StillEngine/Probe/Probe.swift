@@ -8,7 +8,7 @@ import SystemPackage
 public struct ProbeRequest: Sendable {
   /// Absolute.
   public var dataDirectory: FilePath
-  /// Absolute: where the last backups say what a copy takes; nil where there is none.
+  /// Absolute: where the last backups say what a copy takes, and what was seen is kept; nil where there is none.
   public var repository: FilePath?
   public var cluster: String?
   /// In seconds.
@@ -30,6 +30,12 @@ public struct ProbeRequest: Sendable {
 public struct ProbeResult: Sendable {
   public var report: ProbeReport
   public var release: ReleaseReport
+  /// The cluster's folder in the repository where the series is kept now; nil where it is not.
+  public var keptIn: FilePath?
+  /// What else somebody should know.
+  public var notes: [String] = []
+  /// When how much is written, from all that is kept and this probe; nil where nobody counted.
+  public var hours: HourlyRates?
 }
 
 /// Decides what a probe would do, and changes nothing.
@@ -62,14 +68,17 @@ public func probe(
   let cluster = try run.phase(.discover, request.dataDirectory.string, failsAs: .precondition) {
     try LiveCluster.discover(request.dataDirectory, discovery)
   }
-  let plan = try run.phase(.plan, failsAs: .precondition) {
-    try ProbePlan.make(for: request, of: cluster, discovery, with: provider)
+  let (plan, history) = try run.phase(.plan, failsAs: .precondition) {
+    let plan = try ProbePlan.make(for: request, of: cluster, discovery, with: provider)
+    // Now, for nobody wants to hear after a day that there is no place for it.
+    return (plan, try request.historyForWriting(of: cluster))
   }
   let watch = ProbeWatch(
     plan: plan, cluster: cluster, sysfs: discovery.sysfs, provider: provider, run: run)
   guard !plan.volumes.isEmpty else {
     let seen = try run.phase(.watch, plan.watched, failsAs: .postgres) { try watch.run(nil, []) }
-    return ProbeResult(report: seen.report(of: plan, []), release: ReleaseReport())
+    return ProbeResult(
+      seen.report(of: plan, []), ReleaseReport(), of: cluster, keptIn: history)
   }
   let facts = try provider.survey(plan.volumes.map(\.origin))
   if let joined = plan.joined {
@@ -87,7 +96,46 @@ public func probe(
       try watch.run(frozen, facts)
     }
   }
-  return ProbeResult(report: seen.report(of: plan, facts), release: release)
+  return ProbeResult(seen.report(of: plan, facts), release, of: cluster, keptIn: history)
+}
+
+extension ProbeResult {
+  /// Keeps the series where there is a place for it. A probe that cannot keep it has seen no less.
+  fileprivate init(
+    _ report: ProbeReport, _ release: ReleaseReport, of cluster: LiveCluster,
+    keptIn history: HistoryFolder?
+  ) {
+    self.init(report: report, release: release)
+    let seen = HourlyRates.Series(report)
+    guard let history else {
+      hours = WriteHistory.rates([seen])
+      return
+    }
+    let identifier = cluster.facts.systemIdentifier
+    do {
+      try history.keep(
+        HistoryRecord(probe: report, cluster: history.cluster.name, systemIdentifier: identifier))
+      keptIn = history.cluster.path
+    } catch {
+      let reason = (error as? StillError)?.message ?? "\(error)"
+      notes.append("what was seen is not kept in \(history.path): \(reason)")
+    }
+    hours = WriteHistory.rates(
+      of: history.cluster, history.cluster.newestRecords(WriteHistory.runs),
+      also: keptIn == nil ? [seen] : [])
+  }
+}
+
+extension ProbeRequest {
+  /// Where the series is going to be kept; nil where no repository was named.
+  ///
+  /// - Throws: `.precondition` where it could not be.
+  fileprivate func historyForWriting(of cluster: LiveCluster) throws -> HistoryFolder? {
+    try repository.map {
+      try Repository.openForWriting($0).clusterForWriting(self.cluster ?? cluster.standardName)
+        .historyForWriting()
+    }
+  }
 }
 
 extension ProbePlan {

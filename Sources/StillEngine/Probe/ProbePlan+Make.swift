@@ -10,11 +10,12 @@ extension ProbePlan {
     for request: ProbeRequest, of cluster: LiveCluster, _ discovery: LayoutDiscovery,
     with provider: some SnapshotProvider
   ) throws -> ProbePlan {
-    let earlier = try request.repository.flatMap { path in
-      let repository = try Repository.open(path)
-      if let name = request.cluster { return try repository.cluster(name) }
+    let name = request.cluster ?? cluster.standardName
+    let earlier = try request.repository.flatMap { path -> ClusterFolder? in
+      try cluster.requireOutside(path)
+      try Repository.requireWritable(path)
       // There may be no backup of it yet.
-      return try? repository.cluster(cluster.standardName)
+      return try? Repository.open(path).cluster(name)
     }
     try earlier?.requireBackups(of: cluster.facts.systemIdentifier)
     let set = JoinedSet.find(of: cluster.layout, with: provider)
@@ -41,7 +42,8 @@ extension ProbePlan {
       },
       duration: request.duration, interval: request.interval,
       copyTime: try copyTime(request, cluster, earlier), safety: request.safety,
-      pace: try cluster.session.pace(), joined: set.flatMap { Joined($0) })
+      pace: try cluster.session.pace(), joined: set.flatMap { Joined($0) },
+      keptIn: request.repository?.appending(name).string)
   }
 
   /// The longest of so many of the latest copies counts.

@@ -20,11 +20,17 @@ struct ProbeWatch {
     var pace: ServerPace
     /// What the server counts as written, in bytes.
     var serverBytes: UInt64?
+    /// When the first look was.
+    var began: CalendarTime
+    var extensions: [BackupRecord.Extension] = []
 
     func report(of plan: ProbePlan, _ facts: [VolumeFacts]) -> ProbeReport {
-      plan.report(
+      var report = plan.report(
         samples, ending, kinds: kinds, facts, chunks, pace, filled: filled,
         serverBytes: serverBytes)
+      report.began = began
+      report.extensions = extensions
+      return report
     }
   }
 
@@ -38,7 +44,7 @@ struct ProbeWatch {
   ///   - frozen: nil where nothing could be.
   ///   - facts: of the volumes that are, in their order.
   func run(_ frozen: FrozenSet?, _ facts: [VolumeFacts]) throws -> Seen {
-    var seen = Seen(pace: try paceNow())
+    var seen = Seen(pace: try paceNow(), began: Clock.now())
     seen.kinds = frozen?.snapshots.map(\.kind) ?? []
     if frozen == nil { try flush() }
     let asksServer = plan.unfrozen.contains { !$0.isCounted }
@@ -48,6 +54,7 @@ struct ProbeWatch {
       try EarlyEnd($0.watch, holdingAllOf: Set(whole.map(\.0.origin)), run.cancellation)
     }
     var looks = try Looks(self, frozen)
+    seen.began = Clock.now()
     do {
       try watch(frozen, &looks)
     } catch {
@@ -59,6 +66,7 @@ struct ProbeWatch {
     }
     early?.end()
     seen.samples = looks.samples
+    seen.extensions = frozen?.watch.extensions ?? []
     if asksServer {
       // The processes of the server tell what they have written a moment later.
       Clock.sleep(milliseconds: 1500)

@@ -55,11 +55,14 @@ public struct ProbePlan: Hashable, Sendable, Codable {
   public var pace: ServerPace
   /// Nil where the probe has snapshots of its own.
   public var joined: Joined?
+  /// The cluster's folder in the repository, where the series is kept; nil where it is not.
+  public var keptIn: String?
 
   public init(
     id: RunID, dataDirectory: String, layout: ClusterLayout, volumes: [BackupPlan.Volume],
     unfrozen: [Unfrozen], advice: [String], duration: Double, interval: Double,
-    copyTime: CopyTime, safety: Double, pace: ServerPace, joined: Joined? = nil
+    copyTime: CopyTime, safety: Double, pace: ServerPace, joined: Joined? = nil,
+    keptIn: String? = nil
   ) {
     self.joined = joined
     self.id = id
@@ -73,6 +76,7 @@ public struct ProbePlan: Hashable, Sendable, Codable {
     self.copyTime = copyTime
     self.safety = safety
     self.pace = pace
+    self.keptIn = keptIn
   }
 
   /// After which shares of the time a checkpoint is asked for: early ones show how the growth bends, and the

@@ -63,10 +63,15 @@ public struct ProbeReport: Hashable, Sendable, Codable {
   public var volumes: [Volume]
   public var bounds: [Bound]
   public var samples: [ProbeSample]
+  /// When the first look was.
+  public var began: CalendarTime?
+  /// Of the probe's own snapshots.
+  public var extensions: [BackupRecord.Extension]?
 
   public init(
     plan: ProbePlan, watched: Double, ending: Ending, volumes: [Volume], bounds: [Bound],
-    samples: [ProbeSample]
+    samples: [ProbeSample], began: CalendarTime? = nil,
+    extensions: [BackupRecord.Extension]? = nil
   ) {
     self.plan = plan
     self.watched = watched
@@ -74,6 +79,8 @@ public struct ProbeReport: Hashable, Sendable, Codable {
     self.volumes = volumes
     self.bounds = bounds
     self.samples = samples
+    self.began = began
+    self.extensions = extensions
   }
 }
 

@@ -1,0 +1,39 @@
+import StillModel
+import StillSystem
+
+/// `show` of a run that published no backup.
+struct KeptRunDocument: Displayable {
+  var path: String
+  var kept: HistoryRecord
+
+  init(_ path: String, _ kept: HistoryRecord) {
+    self.path = path
+    self.kept = kept
+  }
+
+  private enum Key: CodingKey { case path, id, cluster, overflow }
+
+  /// A probe is the same document as it was.
+  func encode(to encoder: any Encoder) throws {
+    if let probe = kept.probe { try ProbeDocument(probe).encode(to: encoder) }
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(path, forKey: .path)
+    try container.encode(kept.id, forKey: .id)
+    try container.encode(kept.cluster, forKey: .cluster)
+    try container.encodeIfPresent(kept.overflow, forKey: .overflow)
+  }
+
+  var text: String {
+    var text = kept.overflow == nil ? "probe " : "backup that was given up "
+    text += "\(kept.id) of cluster \(kept.cluster)\n"
+    text += "  path          \(path)\n"
+    if let probe = kept.probe {
+      if let began = probe.began { text += "  taken         \(began.iso8601)\n" }
+      text += ProbeDocument(probe).text
+    }
+    if let overflow = kept.overflow {
+      text += "  frozen        \(overflow.began.iso8601)\n  \(overflow.message)\n"
+    }
+    return text
+  }
+}

@@ -1,0 +1,210 @@
+import StillModel
+import StillSystem
+import StillTestSupport
+import SystemPackage
+import Testing
+
+@testable import StillEngine
+
+/// What runs leave in the repository that publish no backup.
+@Suite struct HistoryTests {
+  private let host: FakeHost
+  private let place: TestFolder
+  private var repository: FilePath { place.path.appending("repo") }
+
+  init() throws {
+    host = try FakeHost()
+    place = try TestFolder(on: .memory, owner: FakeHost.owner)
+  }
+
+  private func request() -> ProbeRequest {
+    var request = ProbeRequest(dataDirectory: host.cluster.dataDirectory)
+    request.duration = 1
+    request.interval = 0.1
+    request.copyTime = 600
+    request.repository = repository
+    request.cluster = "main"
+    return request
+  }
+
+  private func runProbe(_ observer: any Observer = Recorder()) throws -> ProbeResult {
+    try probe(
+      request(), with: host.provider(), observer, Cancellation(), discovery: host.discovery())
+  }
+
+  private func cluster() throws -> ClusterFolder { try Repository.open(repository).cluster("main") }
+
+  private func kept(_ result: ProbeResult) throws -> HistoryRecord {
+    try #require(try cluster().historyRecord(result.report.plan.id.description)).record
+  }
+
+  @Test("A probe leaves what it saw, in a new repository too, and no backup")
+  func keeps() throws {
+    let result = try runProbe()
+    #expect(result.notes == [])
+    #expect(result.keptIn == repository.appending("main"))
+    let id = result.report.plan.id
+    let record = try kept(result)
+    #expect(record.id == id && record.cluster == "main" && record.overflow == nil)
+    #expect(record.probe == result.report, "so few looks are all kept")
+    #expect(record.probe?.began != nil)
+    #expect(try cluster().backups() == [])
+    let folder = try OpenFolder.open(repository).folder("main")
+    #expect(try folder.names() == ["history"])
+    let history = try folder.folder("history")
+    #expect(try history.names() == [FilePath("\(id).json")])
+    #expect(try history.metadata(of: FilePath("\(id).json")).mode == 0o600)
+    #expect(try cluster().historyRecord("latest") == nil)
+    #expect(try cluster().status().backups == 0)
+  }
+
+  @Test("Without a repository nothing is kept anywhere")
+  func nowhere() throws {
+    var request = request()
+    request.repository = nil
+    let result = try probe(
+      request, with: host.provider(), Recorder(), Cancellation(), discovery: host.discovery())
+    #expect(result.keptIn == nil && result.notes == [])
+    #expect(try OpenFolder.open(place.path).names().isEmpty)
+  }
+
+  @Test("A place that cannot be written is found before anything is frozen")
+  func unwritable() throws {
+    let folder = try Repository.openForWriting(repository).clusterForWriting("main").folder
+    _ = try folder.file("history", .create(permissions: 0o600))
+    let provider = try host.provider()
+    let failure = #expect(throws: StillError.self) {
+      try probe(
+        request(), with: provider, Recorder(), Cancellation(), discovery: host.discovery())
+    }
+    #expect(failure?.status == .precondition)
+    #expect(failure?.message.contains("is not writable") == true)
+    #expect(!provider.calls.contains(.prepare))
+  }
+
+  @Test("A probe that cannot keep its looks tells of them all the same")
+  func lost() throws {
+    let folder = repository.pushing("main/history").string
+    let result = try runProbe(
+      Recorder { event in
+        guard case .began(.watch) = event else { return }
+        _ = try? Tool.demand("rmdir", folder)
+      })
+    #expect(result.keptIn == nil)
+    #expect(result.notes.count == 1)
+    #expect(result.notes.first?.contains("is not kept in \(folder)") == true)
+    #expect(result.report.samples.count > 4)
+    #expect(result.hours != nil, "its own looks")
+  }
+
+  @Test("What a run that died was writing is removed, and never read")
+  func leftovers() throws {
+    _ = try runProbe()
+    let history = try #require(try cluster().history())
+    let file = try history.folder.file(".new-x", .create(permissions: 0o600))
+    try file.writeAll(Array("{".utf8))
+    #expect(try history.ids().count == 1)
+    let second = try runProbe()
+    #expect(try history.ids().count == 2)
+    #expect(try history.folder.names().map(\.string).allSatisfy { $0.hasSuffix(".json") })
+    #expect(second.notes == [])
+  }
+
+  @Test("Many looks are thinned, and the marks stay")
+  func thinned() throws {
+    var report = try runProbe().report
+    let last = try #require(report.samples.last)
+    report.samples = (0...20_000).map { number in
+      var look = last
+      look.seconds = Double(number)
+      look.flushedFrom = number == 12_345 ? Double(number) : nil
+      return look
+    }
+    let record = HistoryRecord(probe: report, cluster: "main", systemIdentifier: 1)
+    let samples = try #require(record.probe?.samples)
+    #expect((390...410).contains(samples.count))
+    #expect(samples.contains { $0.flushedFrom == 12_345 })
+    let history = try #require(try cluster().history())
+    try history.keep(record)
+    #expect(try history.record(record.id) == record)
+    #expect(try history.folder.metadata(of: FilePath("\(record.id).json")).size < 1 << 20)
+  }
+
+  @Test("A changed byte is noticed, and what comes from a newer pgstill or cannot be is refused")
+  func refused() throws {
+    let result = try runProbe()
+    let id = result.report.plan.id
+    let history = try #require(try cluster().history())
+    func refusal(_ change: (inout HistoryRecord) -> Void) throws -> String {
+      var record = HistoryRecord(probe: result.report, cluster: "main", systemIdentifier: 1)
+      change(&record)
+      // Its name stays.
+      try SealedFile.replace(
+        FilePath("\(id).json"), with: record, by: FilePath(".new"), in: history.folder)
+      let failure = #expect(throws: StillError.self) { try history.record(id) }
+      #expect(failure?.status == .copying)
+      return failure?.message ?? ""
+    }
+    #expect(try refusal { $0.format = 2 }.contains("newer pgstill (format 2)"))
+    #expect(try refusal { $0.probe = nil }.contains("neither a probe nor an overflow"))
+    #expect(try refusal { $0.id = RunID(at: Clock.now()) }.contains("of another name"))
+    #expect(try refusal { $0.probe?.samples[1].used = [] }.contains("other volumes"))
+    #expect(try refusal { $0.probe?.samples[1].written = [1] }.contains("other volumes"))
+    #expect(try refusal { $0.probe?.samples[1].used[0] = .max }.contains("than there can be"))
+    #expect(try refusal { $0.probe?.volumes[0].largest = .max }.contains("than there can be"))
+    #expect(try refusal { $0.probe?.watched = 1e300 }.contains("times that nothing takes"))
+    #expect(try refusal { $0.probe?.samples[0].seconds = 1e9 }.contains("times that nothing"))
+    #expect(try refusal { $0.probe?.volumes = [] }.contains("other volumes"))
+    let file = repository.pushing(FilePath("main/history/\(id).json")).string
+    try Tool.demand("sed", "-i", "s/\"cluster\"/\"clusteR\"/", file)
+    let torn = #expect(throws: StillError.self) { try history.record(id) }
+    #expect(torn?.message.contains("its checksum does not match") == true)
+    // And nobody trips over it.
+    #expect(try cluster().status().backups == 0)
+    #expect(try runProbe().notes == [])
+  }
+
+  @Test("A backup says what was written to each origin, look by look, and hours come of it")
+  func written() throws {
+    let host = host
+    let counts = Recorder { event in
+      guard case .began(.copy) = event else { return }
+      // The watch has begun to count.
+      try? host.sysfs.count(30 << 20, to: host.volumes[0])
+    }
+    let record = try host.backUp(host.request(repository), counts).record
+    let last = try #require(record.fillHistory.last?.written)
+    #expect(last == [30 << 20, 0])
+    #expect(try kept(runProbe()).probe?.samples.last?.written.count == 2)
+    let hours = try #require(try cluster().status().hours)
+    #expect(!hours.cells.isEmpty)
+    #expect(hours.cells.contains { $0.bytesPerMinute > 0 }, "of the backup")
+  }
+
+  @Test("The looks of another cluster that had this folder say nothing of this one")
+  func otherCluster() throws {
+    let result = try runProbe()
+    let history = try #require(try cluster().history())
+    var other = try kept(result)
+    let later = RunID(at: CalendarTime(secondsSince1970: Clock.now().secondsSince1970 - 86400 * 7))
+    other.id = later
+    other.probe?.plan.id = later
+    other.probe?.began = CalendarTime(secondsSince1970: 0)
+    other.systemIdentifier += 1
+    try history.keep(other)
+    let cells = try #require(try cluster().status().hours).cells
+    other.systemIdentifier -= 1
+    try history.keep(other)
+    #expect(try cluster().status().hours?.cells != cells, "as one's own they would")
+  }
+
+  @Test("What a probe leaves is no night: the default size stays what it was")
+  func noNight() throws {
+    for _ in 0..<3 { _ = try runProbe() }
+    let plan = try planBackup(
+      host.request(repository), with: host.provider(), Recorder(), discovery: host.discovery())
+    #expect(
+      plan.volumes.allSatisfy { $0.sizeReason.hasPrefix("20% of the origin, until 3 backups") })
+    #expect(try cluster().status().needs == [])
+  }
+}
