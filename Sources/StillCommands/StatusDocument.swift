@@ -51,6 +51,7 @@ struct StatusDocument: Displayable {
         "needed " + need.peaks.prefix(5).map(ByteCount.text).joined(separator: ", "),
         need.next.map { "the next at most \(ByteCount.text($0.likely)) (95 %)" } ?? "",
         StatusDocument.trend(need.peaks),
+        need.overflowed.first.map { "overflowed at \(ByteCount.text($0))" } ?? "",
       ])
     }
     text += table.text

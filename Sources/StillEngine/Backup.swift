@@ -64,10 +64,12 @@ public func backup(
     ? try destination.latestMirror(of: cluster.facts.systemIdentifier) : nil
 
   let (record, release): (BackupRecord, ReleaseReport)
+  var frozen: FrozenSet?
   do {
     (record, release) = try withSource(
       plan, of: cluster, request, with: provider, run
     ) { source in
+      frozen = source.frozen
       let partial = try destination.beginPartial(plan.id)
       TestHooks.reached("partial")
       let copied = try run.phase(.copy, plan.copied, failsAs: .copying) {
@@ -95,6 +97,9 @@ public func backup(
     // nor a snapshot that fills waits for that.
     TestHooks.reached("removing")
     try? destination.removePartial(plan.id)
+    if let overflow = frozen?.overflow(error) {
+      destination.keep(overflow, of: plan, cluster, run.observer)
+    }
     throw error
   }
   return BackupResult(

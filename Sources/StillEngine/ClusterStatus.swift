@@ -20,6 +20,8 @@ public struct ClusterStatus: Hashable, Sendable, Codable {
     public var peaks: [UInt64]
     /// Nil for too few of them.
     public var next: NightlyNeed?
+    /// The sizes of the stores that ran full, in bytes, the latest first: of each, twice that is in `peaks`.
+    public var overflowed: [UInt64]
   }
 
   public var cluster: String
@@ -42,7 +44,9 @@ extension ClusterFolder {
       cluster: name, backups: all.count, latest: nil, damaged: [],
       needs: history.origins.map {
         let peaks = history.peaks(of: $0)
-        return .init(origin: $0, peaks: peaks, next: NightlyNeed(peaks))
+        return .init(
+          origin: $0, peaks: peaks, next: NightlyNeed(peaks),
+          overflowed: history.overflowed(of: $0))
       })
     var newest: [BackupRecord] = []
     for id in all.reversed() {

@@ -52,7 +52,7 @@ struct Freezable {
       let basis = SizingBasis(
         volume: facts, used: (try? usedBytes(of: fileSystem, layout)) ?? facts.size,
         freeShare: UInt64(Double(facts.groupFree) * Double(facts.size) / Double(max(together, 1))),
-        peaks: history.peaks(of: facts.name))
+        peaks: history.measured(of: facts.name), overflowed: history.overflowed(of: facts.name))
       // A thin snapshot takes its room from the pool, as it needs it.
       guard facts.kind == .classic else {
         return .init(

@@ -57,12 +57,18 @@ public struct SizingBasis: Hashable, Sendable {
   /// The most that each earlier backup of the cluster needed for this origin, in bytes, the latest
   /// first.
   public var peaks: [UInt64]
+  /// The sizes of the stores of those that ran full, in bytes; they are not in `peaks`.
+  public var overflowed: [UInt64]
 
-  public init(volume: VolumeFacts, used: UInt64, freeShare: UInt64, peaks: [UInt64]) {
+  public init(
+    volume: VolumeFacts, used: UInt64, freeShare: UInt64, peaks: [UInt64],
+    overflowed: [UInt64] = []
+  ) {
     self.volume = volume
     self.used = used
     self.freeShare = freeShare
     self.peaks = peaks
+    self.overflowed = overflowed
   }
 
   /// A store that could hold every chunk of the origin with the table that says which (16 bytes a
@@ -91,7 +97,7 @@ extension SnapshotSize {
   static let nightsNeeded = 3
   /// So many times the most that was ever needed; the doubling is for the night that is not like the
   /// others.
-  static let safety: UInt64 = 2
+  public static let safety: UInt64 = 2
 
   /// The size to ask LVM for: whole extents, and never more than a store that could hold every chunk
   /// of the origin.
@@ -111,23 +117,30 @@ extension SnapshotSize {
   }
 
   /// The documented policy: twice the most that the earlier backups needed, once there are three of
-  /// them; a fifth of the origin before, ample for the hour that a copy takes. Where the group has
-  /// less it is what the group has, down to half of that: a snapshot that fills is extended in time
-  /// or given up, so a smaller one costs no more than the run.
+  /// them; a fifth of the origin before, ample for the hour that a copy takes. One that overflowed needed
+  /// at least twice what it had. Where the group has less it is what the group has, down to half of what it
+  /// would be without an overflow: a snapshot that fills is extended in time or given up, so a smaller one
+  /// costs no more than the run.
   private func automatic(_ basis: SizingBasis) -> (UInt64, String) {
-    let ideal: UInt64
+    let nights = basis.peaks.count + basis.overflowed.count
+    let usual: UInt64
     var reason: String
-    if basis.peaks.count >= Self.nightsNeeded, let peak = basis.peaks.max() {
-      ideal = max(Self.least, peak * Self.safety)
-      reason =
-        "twice the \(ByteCount.text(peak)) that the last \(basis.peaks.count) backups needed at most"
+    if nights >= Self.nightsNeeded, let peak = basis.peaks.max() {
+      usual = max(Self.least, peak * Self.safety)
+      reason = "twice the \(ByteCount.text(peak)) that the last \(nights) backups needed at most"
     } else {
-      ideal = max(Self.least, basis.volume.size / 5)
+      usual = max(Self.least, basis.volume.size / 5)
       reason = "20% of the origin, until \(Self.nightsNeeded) backups have left their fill history"
+    }
+    var ideal = usual
+    if let full = basis.overflowed.max(), full * Self.safety * Self.safety > usual {
+      ideal = full * Self.safety * Self.safety
+      reason = "twice the \(ByteCount.text(full * Self.safety)) that a backup needed at least, for "
+      reason += "\(ByteCount.text(full)) overflowed"
     }
     let extent = max(basis.volume.extentSize, 1)
     let free = basis.freeShare / extent * extent
-    guard free < ideal, free >= max(ideal / 2, Self.least) else { return (ideal, reason) }
+    guard free < ideal, free >= max(usual / 2, Self.least) else { return (ideal, reason) }
     reason += "; less, for the group has no more"
     return (free, reason)
   }

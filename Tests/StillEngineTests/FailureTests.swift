@@ -47,10 +47,10 @@ import Testing
     return failure
   }
 
-  /// Everything in the cluster's folder but the lock.
+  /// Everything in the cluster's folder but the lock, and what is no backup.
   private func published(_ repository: FilePath) throws -> [String] {
     guard let folder = try? OpenFolder.open(repository).folder("main") else { return [] }
-    return try folder.names().map(\.string).filter { $0 != ".lock" }
+    return try folder.names().map(\.string).filter { $0 != ".lock" && $0 != "history" }
   }
 
   @Test(

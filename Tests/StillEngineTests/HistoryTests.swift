@@ -208,3 +208,88 @@ import Testing
     #expect(try cluster().status().needs == [])
   }
 }
+
+/// A backup whose snapshot overflowed.
+@Suite struct KeptOverflowTests {
+  private let host: FakeHost
+  private let place: TestFolder
+  private var repository: FilePath { place.path.appending("repo") }
+
+  init() throws {
+    host = try FakeHost()
+    place = try TestFolder(on: .memory, owner: FakeHost.owner)
+  }
+
+  private func overflow(at look: Int = 2) throws -> StillError {
+    try #require(
+      throws: StillError.self,
+      performing: {
+        try host.backUp(
+          host.request(repository), with: host.provider(.init(.fill, call: look, .overflows)))
+      })
+  }
+
+  private func cluster() throws -> ClusterFolder { try Repository.open(repository).cluster("main") }
+
+  private func plan() throws -> BackupPlan {
+    try planBackup(
+      host.request(repository), with: host.provider(), Recorder(), discovery: host.discovery())
+  }
+
+  @Test("It leaves how its snapshots filled, and nothing that looks like a backup")
+  func keeps() throws {
+    let failure = try overflow()
+    #expect(failure.status == .overflow)
+    let history = try #require(try cluster().history())
+    let id = try #require(try history.ids().first)
+    let overflow = try #require(try history.record(id).overflow)
+    #expect(overflow.origins == host.volumes.map(\.name))
+    #expect(overflow.overflowed == [host.volumes[0].name])
+    #expect(overflow.sizes == [208 << 20, 208 << 20])
+    #expect(overflow.message.contains("overflowed"))
+    #expect(!overflow.samples.isEmpty)
+    #expect(try cluster().backups() == [])
+    #expect(try cluster().folder.names().map(\.string).sorted() == [".lock", "history"])
+    let fill = try #require(RunFill(history.record(id)))
+    #expect(fill.volumes.map(\.hasOverflowed) == [true, false])
+    #expect(fill.volumes[0].used.last?.bytes == 208 << 20)
+  }
+
+  @Test("Any other failure leaves nothing")
+  func others() throws {
+    #expect(throws: StillError.self) {
+      try host.backUp(host.request(repository), with: host.provider(.fails(.open)))
+    }
+    #expect(throws: StillError.self) {
+      let gone = StillError(.volumes, "it was removed")
+      try host.backUp(host.request(repository), with: host.provider(.init(.fill, .fails(gone))))
+    }
+    #expect(try cluster().folder.names().map(\.string) == [".lock"])
+  }
+
+  @Test("It counts as a night that needed at least twice what there was")
+  func counts() throws {
+    #expect(try plan().volumes[0].snapshotSize == 208 << 20)
+    _ = try overflow()
+    let after = try plan().volumes
+    // As much as the group gives, for it has not four times 208 MiB.
+    #expect(after[0].snapshotSize > 208 << 20)
+    #expect(
+      after[0].sizeReason.hasPrefix(
+        "twice the 416.0 MiB that a backup needed at least, for 208.0 MiB overflowed"))
+    #expect(after[1].snapshotSize == 208 << 20, "the other one did not")
+    let need = try #require(try cluster().status().needs.first)
+    #expect(need.peaks == [416 << 20] && need.overflowed == [208 << 20])
+  }
+
+  @Test("One of another cluster that had this folder does not")
+  func otherCluster() throws {
+    _ = try overflow()
+    try host.backUp(host.request(repository))
+    let history = try #require(try cluster().history())
+    var record = try history.record(try #require(try history.ids().first))
+    record.systemIdentifier += 1
+    try history.keep(record)
+    #expect(try plan().volumes[0].snapshotSize == 208 << 20)
+  }
+}

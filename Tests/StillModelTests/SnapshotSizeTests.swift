@@ -4,13 +4,13 @@ import Testing
 @Suite struct SnapshotSizeTests {
   private func basis(
     _ size: UInt64, extent: UInt64 = 4 << 20, used: UInt64 = 0, free: UInt64 = 1 << 40,
-    peaks: [UInt64] = []
+    peaks: [UInt64] = [], overflowed: [UInt64] = []
   ) -> SizingBasis {
     SizingBasis(
       volume: VolumeFacts(
         name: VolumeName(group: "vg0", volume: "data"), size: size, groupFree: free,
         extentSize: extent, obstacle: nil),
-      used: used, freeShare: free, peaks: peaks)
+      used: used, freeShare: free, peaks: peaks, overflowed: overflowed)
   }
 
   private func size(_ wanted: SnapshotSize, _ basis: SizingBasis) -> UInt64 {
@@ -94,6 +94,27 @@ import Testing
       for: basis(10 << 30, peaks: [1 << 30, 3 << 29, 1 << 28]))
     #expect(old.size == 3 << 30)
     #expect(old.reason == "twice the 1.5 GiB that the last 3 backups needed at most")
+  }
+
+  @Test("One that overflowed needed at least twice what it had, and no night is refused for that")
+  func overflowed() {
+    func sized(_ peaks: [UInt64], _ overflowed: [UInt64], free: UInt64 = 1 << 40) -> SizedSnapshot {
+      SnapshotSize.automatic.resolved(
+        for: basis(10 << 30, free: free, peaks: peaks, overflowed: overflowed))
+    }
+    let first = sized([], [2 << 30])
+    #expect(first.size == 8 << 30)
+    #expect(
+      first.reason == "twice the 4.0 GiB that a backup needed at least, for 2.0 GiB overflowed")
+    // It counts as a night.
+    #expect(sized([1 << 30, 1 << 29], [1 << 28]).size == 2 << 30)
+    #expect(sized([1 << 30, 1 << 29], [1 << 30]).size == 4 << 30)
+    // What would have been taken without it is there.
+    let less = sized([], [2 << 30], free: 3 << 30)
+    #expect(less.size == 3 << 30)
+    #expect(less.reason.hasSuffix("overflowed; less, for the group has no more"))
+    #expect(sized([], [2 << 30], free: 1 << 30).size == 1 << 30)
+    #expect(sized([], [], free: 1 << 30).size == 1 << 30)
   }
 
   @Test("Where the group has less it takes that, but not less than half of what it wants")

@@ -73,3 +73,13 @@ public struct HistoryRecord: Hashable, Sendable, Codable {
       id: id, cluster: cluster, systemIdentifier: systemIdentifier, probe: nil, overflow: thinned)
   }
 }
+
+extension HistoryRecord.Overflow {
+  /// The size that an origin's store had when it ran full, in bytes; nil where it did not.
+  public func size(of origin: VolumeName) -> UInt64? {
+    guard overflowed.contains(origin), let index = origins.firstIndex(of: origin),
+      index < sizes.count, sizes[index] > 0
+    else { return nil }
+    return extensions.last { $0.origin == origin }?.to ?? sizes[index]
+  }
+}
