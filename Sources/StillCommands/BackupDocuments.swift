@@ -114,13 +114,18 @@ extension BackupRecord.Mirror {
 /// The window, volume by volume.
 enum FreezeTable {
   static func text(_ freeze: BackupRecord.Freeze) -> String {
-    var table = TextTable(["  volume", "suspended at", "resumed at", "held", "fill at the end"])
+    // Nobody knows it of records from before it was written down.
+    let hasReasons = freeze.volumes.contains { $0.sizeReason != nil }
+    var table = TextTable(
+      ["  volume", "suspended at", "resumed at", "held", "fill at the end"]
+        + (hasReasons ? ["size from"] : []))
     for volume in freeze.volumes {
       table.add([
         "  \(volume.origin)", Figures.milliseconds(volume.suspend.begin),
         Figures.milliseconds(volume.resume.end),
         Figures.milliseconds(volume.resume.end - volume.suspend.begin),
         "\(Figures.percent(volume.fill.share)) of \(ByteCount.text(volume.fill.size))",
+        volume.sizeReason ?? "",
       ])
     }
     return table.text

@@ -18,7 +18,8 @@ struct ProbeCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The repository: what the last backups took says how long the next copy takes.",
+      "The repository: what the last backups took says how long the next copy takes, and what is seen is "
+        + "kept there (show ID, show ID --fill).",
       valueName: "dir"))
   var repo: String?
 

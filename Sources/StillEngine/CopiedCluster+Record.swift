@@ -38,7 +38,8 @@ extension CopiedCluster {
     let volumes = zip(zip(plan.volumes, report.volumes), fills).map { pair, fill in
       BackupRecord.Volume(
         origin: pair.1.origin, snapshot: pair.1.snapshot, fileSystem: pair.0.fileSystem.kind,
-        suspend: pair.1.suspend, take: pair.1.take, resume: pair.1.resume, fill: fill)
+        suspend: pair.1.suspend, take: pair.1.take, resume: pair.1.resume, fill: fill,
+        sizeReason: pair.0.sizeReason)
     }
     return .init(
       at: report.at, beganMicroseconds: report.beganMicroseconds,

@@ -50,10 +50,12 @@ public struct BackupRecord: Hashable, Sendable, Codable {
     public var resume: Span
     /// How full the COW store was after the last byte was read; sizes in bytes.
     public var fill: SnapshotFill
+    /// What decided the size of the store at first; nil in records from before it was written down.
+    public var sizeReason: String?
 
     public init(
       origin: VolumeName, snapshot: VolumeName, fileSystem: String, suspend: Span, take: Span,
-      resume: Span, fill: SnapshotFill
+      resume: Span, fill: SnapshotFill, sizeReason: String? = nil
     ) {
       self.origin = origin
       self.snapshot = snapshot
@@ -62,6 +64,7 @@ public struct BackupRecord: Hashable, Sendable, Codable {
       self.take = take
       self.resume = resume
       self.fill = fill
+      self.sizeReason = sizeReason
     }
   }
 

@@ -117,4 +117,49 @@ import Testing
       ], 11)
     #expect(refusal.message.contains("is not writable for"))
   }
+
+  @Test(
+    "A backup's looks are drawn as wide as there is room, in ASCII where the locale has no more")
+  func drawn() throws {
+    func picture(_ environment: [String: String]) throws -> [String] {
+      let outcome = try PgstillProgram.run(
+        ["show", "latest", "--fill", "--repo", damaged.repository], environment: environment)
+      #expect(outcome.status == 0, "\(outcome.talk)")
+      return outcome.output.split(separator: "\n").map(String.init)
+    }
+    let fine = try picture([:])
+    #expect(fine.first?.hasPrefix("backup \(damaged.id) of cluster main, frozen at ") == true)
+    #expect(
+      fine.filter { $0.hasPrefix("vg0/data: ") || $0.hasPrefix("vg1/other-one: ") }.count == 2)
+    let axes = fine.filter { $0.contains("└") }
+    #expect(axes.map(\.count) == [80, 80])
+    let plain = try picture(["LC_ALL": "C", "COLUMNS": "60"])
+    #expect(plain.joined().utf8.allSatisfy { $0 < 128 })
+    #expect(plain.filter { $0.contains("0 ++--") }.map(\.count) == [60, 60])
+    // The first that says anything counts.
+    for locale in [
+      ["LC_ALL": "", "LC_CTYPE": "de_DE.utf8@euro", "LANG": "C"],
+      ["LC_ALL": "C.UTF-8", "LANG": "C"],
+    ] {
+      #expect(try picture(locale).contains { $0.contains("└") }, "\(locale)")
+    }
+    for locale in [
+      ["LC_ALL": "", "LANG": ""], ["LC_ALL": "POSIX", "LANG": "C.UTF-8"],
+      ["LC_ALL": "", "LANG": "de_DE.ISO-8859-1"],
+    ] {
+      #expect(try !picture(locale).contains { $0.contains("└") }, "\(locale)")
+    }
+  }
+
+  @Test("A backup says where the size of its snapshots was from")
+  func sizeReason() throws {
+    let outcome = try repository("show", "latest")
+    #expect(outcome.output.contains("  size from\n"))
+    #expect(
+      outcome.output.contains("20% of the origin, until 3 backups have left their fill history\n"))
+    let backup = try document(repository("show", "latest", "--json"))["backup"] as? [String: Any]
+    let freeze = try #require(backup?["freeze"] as? [String: Any])
+    let volumes = try #require(freeze["volumes"] as? [[String: Any]])
+    #expect(volumes.allSatisfy { ($0["sizeReason"] as? String)?.hasPrefix("20% of") == true })
+  }
 }

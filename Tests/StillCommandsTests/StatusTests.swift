@@ -132,6 +132,52 @@ import Testing
     #expect(clusters?.first?["backups"] as? Int == 4)
   }
 
+  @Test("The trend of the nights is a curve that begins with the oldest, plain where it has to be")
+  func trend() throws {
+    let nights = try Nights([
+      (74, 10 * Self.mib), (50, 20 * Self.mib), (26, 40 * Self.mib), (2, 80 * Self.mib),
+    ])
+    #expect(try nights.monitor().output.contains("(95 %)  ▂▃▅█\n"))
+    let plain = try PgstillProgram.run(
+      ["status", "--repo", nights.repository], environment: ["LC_ALL": "C"])
+    #expect(plain.output.contains("(95 %)  .-=#\n"), "\(plain.output)")
+    // Two are no curve.
+    #expect(!(try Nights([(26, Self.mib), (2, Self.mib)]).monitor().output.contains("█")))
+  }
+
+  @Test("It says at which hours least is written, by the clock of this host")
+  func hours() throws {
+    let nights = try Nights([(26, Self.mib), (2, Self.mib)])
+    let fewer = "which are the quietest, pgstill probe --duration 24h --repo DIR finds out"
+    try Nights.change(nights.newest()) { record in
+      record.freeze?.at = CalendarTime(secondsSince1970: 1_795_140_000)  // 2026-11-20 02:00 UTC
+      // A MiB in each minute of the first and the third hour, ten of the second.
+      record.fillHistory = (0...180).map { minute in
+        let most: [UInt64] = [1, 10, 1]
+        let written = (0..<minute).reduce(UInt64(0)) { $0 + most[$1 / 60] * Self.mib }
+        return .init(
+          seconds: Double(minute) * 60, used: [4096, 4096, 4096], written: [written, 0, nil])
+      }
+    }
+    func output(_ zone: String) throws -> String {
+      try PgstillProgram.run(["status", "--repo", nights.repository], environment: ["TZ": zone])
+        .output
+    }
+    #expect(
+      try output("UTC").contains(
+        "  quietest hours seen: 02:00 (1.0 MiB a minute), 04:00 (1.0 MiB a minute); "
+          + "busiest 03:00 (10.0 MiB a minute)\n"))
+    #expect(try output("XXX-5").contains("; busiest 08:00 (10.0 MiB a minute)\n"))
+    let cluster = try document(nights.monitor("--json"))["clusters"] as? [[String: Any]]
+    let cells = (cluster?.first?["hours"] as? [String: Any])?["cells"] as? [[String: Any]]
+    #expect(cells?.count == 3)
+    #expect(cells?.first?["weekday"] as? Int == 5)
+    try Nights.change(nights.newest()) { $0.fillHistory = Array($0.fillHistory.prefix(30)) }
+    #expect(try output("UTC").contains(fewer))
+    try Nights.change(nights.newest()) { $0.fillHistory = [] }
+    #expect(!(try output("UTC").contains("hours")))
+  }
+
   @Test("It looks again until somebody ends it")
   func watches() throws {
     let nights = try Nights([(2, Self.mib)])

@@ -22,7 +22,7 @@ public struct FillChart {
       cells: Array(" ▁▂▃▄▅▆▇█"), axis: "│", mark: "┤", corner: "└", base: "─", tick: "┴", size: "▔",
       overflow: "✗")
     static let plain = Signs(
-      cells: Array("   ..:::#"), axis: "|", mark: "+", corner: "+", base: "-", tick: "+",
+      cells: Array(" ...:::##"), axis: "|", mark: "+", corner: "+", base: "-", tick: "+",
       size: "-", overflow: "X")
   }
 
@@ -33,7 +33,7 @@ public struct FillChart {
   /// A store that is larger than this many times what was used is not drawn: the curve would be flat.
   private static let mostAbove: UInt64 = 4
   /// Columns that a label on the axis of time may take.
-  private static let tickWidth = 12
+  private static let tickWidth = 10
 
   private let volume: RunFill.Volume
   private let columns: Int
