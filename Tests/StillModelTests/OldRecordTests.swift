@@ -23,6 +23,20 @@ import Testing
     #expect(try !String(decoding: JSONEncoder().encode(looks), as: UTF8.self).contains("written"))
   }
 
+  @Test("A backup's first look may come late, and what was written before it counts")
+  func late() throws {
+    let overflow = HistoryRecord.Overflow(
+      began: CalendarTime(secondsSince1970: 0), message: "", origins: [], sizes: [],
+      overflowed: [], samples: try looks(OldRecordTests.counted), extensions: [])
+    let id = RunID(at: CalendarTime(secondsSince1970: 0))
+    let series = try #require(
+      HourlyRates.Series(
+        HistoryRecord(overflow: overflow, of: id, cluster: "main", systemIdentifier: 1)))
+    #expect(series.looks.map(\.seconds) == [0, 1])
+    #expect(series.looks.first?.written == [0, nil])
+    #expect(HourlyRates([series]) { _ in 0 }.cells.map(\.bytesPerMinute) == [4096 * 60])
+  }
+
   @Test("What was counted, and what was not, is both read")
   func new() throws {
     let looks = try looks(OldRecordTests.counted)

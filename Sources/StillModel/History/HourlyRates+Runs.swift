@@ -23,10 +23,14 @@ extension HourlyRates.Series {
   }
 
   private init?(_ began: CalendarTime, _ samples: [BackupRecord.FillSample]) {
-    let looks = samples.compactMap { sample in
+    var looks = samples.compactMap { sample in
       sample.written.map { HourlyRates.Look(seconds: sample.seconds, written: $0) }
     }
-    guard !looks.isEmpty else { return nil }
+    guard let first = looks.first else { return nil }
+    // They count from the freeze, and the first may come late.
+    if first.seconds > 0 {
+      looks.insert(.init(seconds: 0, written: first.written.map { $0.map { _ in 0 } }), at: 0)
+    }
     self.init(began: began, looks: looks)
   }
 }
