@@ -8,6 +8,7 @@ final class CopyMeter: Observer {
     var watch = Stopwatch()
     var expected: UInt64 = 0
     var done: UInt64 = 0
+    var phase: Phase?
   }
 
   private let observer: any Observer
@@ -33,8 +34,11 @@ final class CopyMeter: Observer {
     }
   }
 
+  /// Bytes of content that the copy has gone through; nil in any other phase.
+  var copied: UInt64? { state.withLock { $0.phase == .copy ? $0.done : nil } }
+
   func began(_ phase: Phase, _ detail: String) {
-    state.withLock { $0 = State() }
+    state.withLock { $0 = State(phase: phase) }
     observer.began(phase, detail)
   }
 

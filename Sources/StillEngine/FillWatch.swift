@@ -80,8 +80,9 @@ final class FillWatch: Sendable {
       guard let now, let before, now >= before else { return nil }
       return now - before
     }
+    let copied = run.meter.copied
     let trends = state.withLock { state in
-      state.series.add(fills, at: clock.seconds, written: written)
+      state.series.add(fills, at: clock.seconds, written: written, copied: copied)
       state.trends = fills.indices.map {
         FillTrend(fill: fills[$0], rate: state.series.rate(of: $0))
       }

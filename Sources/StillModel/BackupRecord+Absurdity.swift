@@ -63,6 +63,7 @@ extension BackupRecord {
   private var snapshotSizes: [UInt64] {
     (freeze?.volumes ?? []).flatMap { [$0.fill.used, $0.fill.size] } + fillHistory.flatMap(\.used)
       + fillHistory.flatMap { ($0.written ?? []).compactMap { $0 } }
+      + fillHistory.compactMap(\.copied)
       + (extensions ?? []).flatMap { [$0.from, $0.to] }
   }
 

@@ -175,11 +175,16 @@ public struct BackupRecord: Hashable, Sendable, Codable {
     /// Bytes written to each origin since the freeze, by the kernel's statistics; nil where it has none. Nil in
     /// records from before there were any.
     public var written: [UInt64?]?
+    /// Bytes of content copied by then; nil before and after the copy, and in older records.
+    public var copied: UInt64?
 
-    public init(seconds: Double, used: [UInt64], written: [UInt64?]? = nil) {
+    public init(
+      seconds: Double, used: [UInt64], written: [UInt64?]? = nil, copied: UInt64? = nil
+    ) {
       self.seconds = seconds
       self.used = used
       self.written = written
+      self.copied = copied
     }
   }
 

@@ -39,11 +39,14 @@ public struct FillSeries: Hashable, Sendable {
 
   /// Adds what was seen so many seconds after the freeze.
   ///
-  /// - Parameter written: to each origin since the freeze, in bytes; nil where nobody counts.
+  /// - Parameters:
+  ///   - written: to each origin since the freeze, in bytes; nil where nobody counts.
+  ///   - copied: of the content, in bytes; nil where nothing is copied.
   public mutating func add(
-    _ fills: [SnapshotFill], at seconds: Double, written: [UInt64?]? = nil
+    _ fills: [SnapshotFill], at seconds: Double, written: [UInt64?]? = nil, copied: UInt64? = nil
   ) {
-    samples.append(.init(seconds: seconds, used: fills.map(\.used), written: written))
+    samples.append(
+      .init(seconds: seconds, used: fills.map(\.used), written: written, copied: copied))
   }
 
   /// Bytes a second of the snapshot with this index, of late; 0 for a single look.

@@ -51,6 +51,10 @@ import Testing
     #expect(freeze.volumes.map(\.origin.description) == ["vg0/data", "vg1/other-one"])
     #expect(freeze.volumes.allSatisfy { $0.fill.state == .valid && $0.fill.used > 0 })
     #expect(record.fillHistory.count >= 2)
+    // Each look while it was copied knows how far that was.
+    let copied = record.fillHistory.compactMap(\.copied)
+    #expect(copied == copied.sorted() && !copied.isEmpty)
+    #expect(copied.last == record.bytesRead)
     #expect(record.wal.redo <= record.wal.checkpoint)
     #expect(record.wal.checkpoint < (try #require(record.wal.lsnBeforeFreeze)))
     #expect(!record.wal.segmentsKept.isEmpty)

@@ -1,3 +1,4 @@
+import Foundation
 import StillModel
 import StillSystem
 import StillTestSupport
@@ -31,6 +32,21 @@ import Testing
     record.format = 1
     try RecordFile.replace(record, in: small.backup.folder)
     #expect(try small.backup.record() == record)
+  }
+
+  @Test("A record of an earlier pgstill, whose looks do not know how far the copy was, is read")
+  func looks() throws {
+    let small = try SmallBackup(.none)
+    var record = try small.backup.record()
+    record.fillHistory = [.init(seconds: 1, used: [4096])]
+    let text = String(decoding: try JSONEncoder().encode(record), as: UTF8.self)
+    #expect(
+      text.contains("{\"seconds\":1,\"used\":[4096]}")
+        || text.contains("{\"used\":[4096],\"seconds\":1}"))
+    #expect(try JSONDecoder().decode(BackupRecord.self, from: Data(text.utf8)) == record)
+    record.fillHistory[0].copied = 1 << 40
+    try RecordFile.replace(record, in: small.backup.folder)
+    #expect(try small.backup.record().fillHistory[0].copied == 1 << 40)
   }
 
   private static func mirror(part: String = "base") -> BackupRecord.Mirror {
@@ -70,6 +86,7 @@ import Testing
         ]
       }
     ),
+    ("snapshots", { $0.fillHistory = [.init(seconds: 1, used: [], copied: .max)] }),
     ("tablespaces", { $0.tablespaces.append($0.tablespaces[0]) }),
     ("times", { $0.phases[0].seconds = 1e300 }),
     (
