@@ -77,8 +77,11 @@ let package = Package(
         "StillTransfer",
       ],
       swiftSettings: rules),
+    // What was found out, as a page to look at: values in, text out.
+    .target(name: "StillPages", dependencies: ["StillModel"], swiftSettings: rules),
     .target(
-      name: "StillCommands", dependencies: engineAndBelow + [arguments], swiftSettings: rules),
+      name: "StillCommands", dependencies: engineAndBelow + ["StillPages", arguments],
+      swiftSettings: rules),
     .executableTarget(
       name: "pgstill", dependencies: ["StillSystem", "StillCommands"], swiftSettings: rules,
       linkerSettings: [boundAtStart]),
@@ -113,6 +116,10 @@ let package = Package(
       swiftSettings: rules),
     .testTarget(
       name: "StillEngineTests", dependencies: engineAndBelow + ["StillTestSupport"],
+      swiftSettings: rules),
+    // These look at the pages in a browser.
+    .testTarget(
+      name: "StillPagesTests", dependencies: engineAndBelow + ["StillPages", "StillTestSupport"],
       swiftSettings: rules),
     // These run the program itself.
     .testTarget(

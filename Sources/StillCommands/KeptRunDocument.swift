@@ -5,13 +5,10 @@ import StillSystem
 struct KeptRunDocument: Displayable {
   var path: String
   var kept: HistoryRecord
+  /// The page that was written; nil where none was wanted.
+  var reportFile: String?
 
-  init(_ path: String, _ kept: HistoryRecord) {
-    self.path = path
-    self.kept = kept
-  }
-
-  private enum Key: CodingKey { case path, id, cluster, overflow }
+  private enum Key: CodingKey { case path, id, cluster, overflow, reportFile }
 
   /// A probe is the same document as it was.
   func encode(to encoder: any Encoder) throws {
@@ -21,6 +18,7 @@ struct KeptRunDocument: Displayable {
     try container.encode(kept.id, forKey: .id)
     try container.encode(kept.cluster, forKey: .cluster)
     try container.encodeIfPresent(kept.overflow, forKey: .overflow)
+    try container.encodeIfPresent(reportFile, forKey: .reportFile)
   }
 
   var text: String {
@@ -34,6 +32,7 @@ struct KeptRunDocument: Displayable {
     if let overflow = kept.overflow {
       text += "  frozen        \(overflow.began.iso8601)\n  \(overflow.message)\n"
     }
+    if let reportFile { text += "report: \(reportFile)\n" }
     return text
   }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import StillEngine
 import StillModel
+import StillPages
 import StillSystem
 import SystemPackage
 
@@ -48,6 +49,7 @@ struct ProbeCommand: ParsableCommand {
       valueName: "factor"))
   var safety = 2.0
 
+  @OptionGroup var page: PageOptions
   @OptionGroup var snapshots: SnapshotOptions
   @OptionGroup var output: OutputOptions
 
@@ -71,6 +73,8 @@ struct ProbeCommand: ParsableCommand {
     let request = try request()
     let broker = try Identity.coordinator(of: request.dataDirectory)
     defer { broker.end() }
+    // Not after half an hour.
+    let file = try page.file()
     let observer = output.observer()
     defer { observer.end() }
     if dryRun {
@@ -85,10 +89,24 @@ struct ProbeCommand: ParsableCommand {
       try probe(request, with: broker, observer, cancellation)
     }
     observer.end()
-    try output.show(ProbeDocument(result))
-    if let failure = result.release.failure { throw Verdict(failure) }
+    var failures: [StillError] = []
+    if let failure = result.release.failure { failures.append(failure) }
     if case .failed(let message) = result.report.ending {
-      throw Verdict(StillError(.postgres, message))
+      failures.append(StillError(.postgres, message))
+    }
+    var document = ProbeDocument(result)
+    do {
+      let page = ProbePage(
+        report: result.report, hours: result.hours, repository: request.repository?.string)
+      document.reportFile = try file?.write(page.html)
+    } catch let failure as StillError {
+      // What was seen is told all the same.
+      failures.append(failure)
+    }
+    try output.show(document)
+    if var failure = failures.first {
+      failure.further += failures.dropFirst().map(\.message)
+      throw Verdict(failure)
     }
   }
 

@@ -53,6 +53,8 @@ struct ProbeDocument: Displayable {
   var notes: [String]?
   /// Nil for a probe that is shown again.
   var quietHours: QuietHours?
+  /// The page that was written; nil where none was wanted.
+  var reportFile: String?
 
   init(_ report: ProbeReport) {
     self.report = report
@@ -107,6 +109,7 @@ struct ProbeDocument: Displayable {
     if let quietHours { text += quietHours.sentence + "\n" }
     for note in notes ?? [] { text += "note: \(note)\n" }
     if let keptIn { text += "kept as \(report.plan.id) in \(keptIn)\n" }
+    if let reportFile { text += "report: \(reportFile)\n" }
     return text
   }
 

@@ -71,6 +71,8 @@ struct ListDocument: Displayable {
 struct ShowDocument: Displayable {
   var path: String
   var backup: BackupRecord
+  /// The page that was written; nil where none was wanted.
+  var reportFile: String?
 
   var text: String {
     let record = backup
@@ -135,6 +137,7 @@ struct ShowDocument: Displayable {
       for bad in bad { text += "                \(bad.text)\n" }
     }
     if let proof = record.proof { text += proof.lines.map { "  \($0)\n" }.joined() }
+    if let reportFile { text += "report: \(reportFile)\n" }
     return text
   }
 }

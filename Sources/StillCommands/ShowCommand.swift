@@ -1,5 +1,7 @@
 import ArgumentParser
 import StillEngine
+import StillModel
+import StillPages
 import StillSystem
 
 struct ShowCommand: ParsableCommand {
@@ -14,6 +16,7 @@ struct ShowCommand: ParsableCommand {
   var fill = false
 
   @OptionGroup var repository: RepositoryOptions
+  @OptionGroup var page: PageOptions
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
@@ -24,15 +27,37 @@ struct ShowCommand: ParsableCommand {
 
   func run() throws {
     try Identity.become(ownerOf: repository.path(), .repository)
+    let file = try page.file()
     let cluster = try repository.clusterFolder()
     if let (path, kept) = try cluster.historyRecord(id) {
-      try fill ? output.show(FillDocument(kept)) : output.show(KeptRunDocument(path.string, kept))
+      try show(kept, at: path.string, of: cluster, file)
       return
     }
     let backup = try cluster.backup(id)
     let record = try backup.record()
+    let reportFile = try file?.write(
+      BackupPage(record: record, repository: repository.path().string).html)
     try fill
       ? output.show(FillDocument(record))
-      : output.show(ShowDocument(path: backup.path.string, backup: record))
+      : output.show(
+        ShowDocument(path: backup.path.string, backup: record, reportFile: reportFile))
+  }
+  private func show(
+    _ kept: HistoryRecord, at path: String, of cluster: ClusterFolder, _ file: PageFile?
+  ) throws {
+    var document = KeptRunDocument(path: path, kept: kept)
+    if let file {
+      guard let probe = kept.probe else {
+        throw StillError(
+          .usage, "run \(kept.id) is a backup that was given up: there is no page of it",
+          hint: "show \(kept.id) --fill draws how its snapshots filled.")
+      }
+      document.reportFile = try file.write(
+        ProbePage(
+          report: probe, hours: cluster.status().hours,
+          repository: repository.path().string
+        ).html)
+    }
+    try fill ? output.show(FillDocument(kept)) : output.show(document)
   }
 }

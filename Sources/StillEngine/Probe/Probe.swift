@@ -86,7 +86,8 @@ public func probe(
     let seen = try run.phase(.watch, "the snapshots of run \(joined.run)", failsAs: .volumes) {
       try watch.join(set)
     }
-    return ProbeResult(report: seen.report(of: plan, facts), release: ReleaseReport())
+    return ProbeResult(
+      seen.report(of: plan, facts), ReleaseReport(), of: cluster, keptIn: history)
   }
   try provider.giveWay()
   let (seen, release) = try withFrozenSet(
