@@ -112,9 +112,11 @@ enum PageStyle {
   private static let paper: HTML = """
     @media print{:root{color-scheme:light;\(light)}
     *{-webkit-print-color-adjust:exact;print-color-adjust:exact}
-    body{font-size:12px}main{max-width:none;padding:0}h1{font-size:22px}
+    body{font-size:12px}main{max-width:none;padding:0}h1{font-size:22px}h2{margin-top:24px;font-size:15px}
+    h3{margin-top:14px;font-size:13px}h3 small,figcaption,.eyebrow{font-size:11px}.lead{font-size:14px}
+    .command{font-size:12px}
     h2,h3{break-after:avoid}figure,tr,.command,.warning{break-inside:avoid}
-    .scroll{overflow:visible}table{font-size:10px}th,td{padding:4px 5px;white-space:normal}}
+    .scroll{overflow:visible}table{font-size:9px}th,td{padding:3px 4px}thead th{white-space:normal}}
 
     """
 }

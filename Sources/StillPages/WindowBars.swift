@@ -41,7 +41,7 @@ struct WindowBars {
     guard !freeze.volumes.isEmpty, end > 0 else { return "" }
     let count = freeze.volumes.count
     let sentence =
-      "On \(freeze.at.readable) \(count == 1 ? "one volume" : "\(count) volumes") stood still for "
+      "On \(freeze.at.readable), \(count == 1 ? "one volume" : "\(count) volumes") stood still for "
       + "\(Figures.milliseconds(freeze.windowMilliseconds)). "
       + "Whoever wrote to \(count == 1 ? "it" : "them") then waited for that long at most."
     let stretched =
