@@ -56,6 +56,8 @@ struct Drawn: Decodable {
   var width: Double
   var scrollWidth: Double
   var height: Double
+  /// How light what is behind everything is, 0…1.
+  var paper: Double
   var headline: String
   var commands: [String]
   var headings: [String]
@@ -132,7 +134,7 @@ struct Drawn: Decodable {
       const texts = s => Array.from(page.querySelectorAll(s)).map(e => e.innerText);
       return {
         width: view.innerWidth, scrollWidth: root.scrollWidth, height: root.scrollHeight,
-        headline: texts('h1')[0] || '', commands: texts('.command'), headings: texts('h2'),
+        paper: light(behind(page.body)), headline: texts('h1')[0] || '', commands: texts('.command'), headings: texts('h2'),
         text: page.body.innerText, scripts: page.querySelectorAll('script,object,embed,iframe,link,form').length,
         addresses: Array.from(page.querySelectorAll('[src],[href],[action]'))
           .map(e => e.getAttribute('src') || e.getAttribute('href') || ''),

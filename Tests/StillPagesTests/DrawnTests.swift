@@ -66,6 +66,7 @@ struct DrawnTests {
     for (drawn, width) in zip(try drawn(page, scheme), [DrawnTests.desk, DrawnTests.phone]) {
       let place = "\(page) \(width) \(scheme)"
       #expect(drawn.width == Double(width))
+      #expect(scheme == .light ? drawn.paper > 0.9 : drawn.paper < 0.05, "\(place)")
       #expect(drawn.scrollWidth <= drawn.width, "\(place) scrolls sideways")
       #expect(drawn.scripts == 0 && drawn.addresses.isEmpty, "\(place)")
       for drawing in drawn.drawings {

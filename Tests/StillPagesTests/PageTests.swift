@@ -43,7 +43,7 @@ import Testing
       for word in ["http:", "https:", "<script", "<link", "<img", " style=", "@import", " onload"] {
         #expect(!html.contains(word), "\(word)")
       }
-      #expect(html.contains("prefers-color-scheme:dark") && html.contains("@media print"))
+      #expect(html.contains("(prefers-color-scheme:dark)") && html.contains("@media print"))
     }
   }
 
