@@ -23,7 +23,7 @@ struct Plot {
   private let top = 22.0
   private let bottom = 24.0
   private var left: Double { canvas.isNarrow ? 54 : 66 }
-  private var right: Double { canvas.width - (canvas.isNarrow ? 126 : 140) }
+  private var right: Double { canvas.width - (canvas.isNarrow ? 134 : 144) }
   private var floor: Double { height - bottom }
   private static let lineHeight = 15.0
 

@@ -43,12 +43,17 @@ extension LabTests {
       defer { _ = try? Tool.demand(Lab.helper("load"), "stop", notes) }
       let probe = try Lab.pgstill(
         "probe", "--pgdata", Lab.dataDirectory, "--duration", "20s", "--copy-time",
-        "\(Self.seconds)s", "--snapshot-size", "120M", "--json")
+        "\(Self.seconds)s", "--snapshot-size", "120M", "--report", "/tmp/probe.html", "--json")
       #expect(probe.status == 0, "\(probe.talk)")
       #expect(try Lab.snapshots() == [])
       let document = try Lab.json(probe.output)
       let sentence = try #require(document["recommendation"] as? String)
       #expect(sentence.contains("type: pgstill backup --snapshot-size "))
+      let page = try String(contentsOfFile: "/tmp/probe.html", encoding: .utf8)
+      #expect(page.contains("<h1>Tonight, give each snapshot "))
+      let size = try #require(sentence.split(separator: " ").last)
+      #expect(page.contains("--snapshot-size \(size)</span>"))
+      for index in Self.volumes.indices { #expect(page.contains("id=\"need-\(index)-wide\"")) }
       let report = try #require(document["report"] as? [String: Any])
       let volumes = try #require(report["volumes"] as? [[String: Any]])
       #expect(volumes.compactMap { $0["origin"] as? String } == Self.volumes.map(\.description))

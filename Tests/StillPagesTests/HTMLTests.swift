@@ -1,3 +1,4 @@
+import StillModel
 import Testing
 
 @testable import StillPages
@@ -26,6 +27,15 @@ import Testing
   func lengths() {
     #expect(("\(1.25) \(-0.04) \(3.0) \(7)" as HTML).source == "1.3 0 3 7")
     #expect(("\(Double.nan) \(Double.infinity) \(1e300)" as HTML).source == "0 0 1000000")
+  }
+
+  @Test("A size for where there is little room is the same, and has eight letters at most")
+  func brief() {
+    func brief(_ mebibytes: Double) -> String { ByteCount.brief(UInt64(mebibytes * 1_048_576)) }
+    #expect(
+      [0.5, 1.26, 99.96, 100, 1023.9, 1480].map(brief)
+        == ["512 KiB", "1.2 MiB", "99.9 MiB", "100 MiB", "1023 MiB", "1.4 GiB"])
+    #expect(ByteCount.brief(17) == "17 B")
   }
 
   @Test("Round places on an axis: powers of two, and times as clocks have them")
