@@ -46,6 +46,10 @@ import Testing
     #expect(again.output.contains(table))
     // Nothing could be frozen here.
     #expect(try repository("show", id, "--fill").output.contains("nothing was snapshotted"))
+    let page = damaged.repository + "/page.html"
+    let drawn = try repository("show", id, "--report", page)
+    #expect(drawn.status == 0 && drawn.output.hasSuffix("report: \(page)\n"), "\(drawn.talk)")
+    #expect(try String(contentsOfFile: page, encoding: .utf8).contains("only upper bounds"))
     let words2 = try repository("show", id, "--fill", "--json")
     #expect(words2.status == 64)
   }

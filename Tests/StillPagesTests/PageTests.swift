@@ -176,8 +176,12 @@ import Testing
     let report = Samples.report()
     #expect(!ProbePage(report: report).html.contains("When it is quiet"))
     #expect(!ProbePage(report: report, hours: .init(cells: [])).html.contains("When it is quiet"))
-    let one = HourlyRates(cells: [.init(weekday: 1, hour: 0, bytesPerMinute: 0, minutes: 30)])
-    let html = ProbePage(report: report, hours: one).html
+    func rates(_ hours: [Int]) -> HourlyRates {
+      HourlyRates(cells: hours.map { .init(weekday: 1, hour: $0, bytesPerMinute: 0, minutes: 30) })
+    }
+    // Of two hours there is nothing to be compared.
+    #expect(!ProbePage(report: report, hours: rates([0, 2])).html.contains("When it is quiet"))
+    let html = ProbePage(report: report, hours: rates([0, 2, 3])).html
     #expect(html.contains("Monday 00:00: 0 B a minute, seen for 30 min 00 s"))
     #expect(html.contains("Monday 01:00: nobody has looked"))
     #expect(!html.contains("Monday 01:00: 0 B"))
