@@ -29,7 +29,8 @@ struct ShowCommand: ParsableCommand {
     try Identity.become(ownerOf: repository.path(), .repository)
     let file = try page.file()
     let cluster = try repository.clusterFolder()
-    if let (path, kept) = try cluster.historyRecord(id) {
+    let isBackup = try cluster.backups().contains { $0.description == id }
+    if !isBackup, let (path, kept) = try cluster.historyRecord(id) {
       try show(kept, at: path.string, of: cluster, file)
       return
     }

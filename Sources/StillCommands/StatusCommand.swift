@@ -84,7 +84,9 @@ struct StatusCommand: ParsableCommand {
 
   private func clusters() throws -> [ClusterStatus] {
     let repository = try Repository.open(FilePath(repo ?? "").absolute())
-    let names = try cluster.map { [$0] } ?? repository.clusterNames()
-    return try names.map { try repository.cluster($0).status() }
+    if let cluster { return [try repository.cluster(cluster).status()] }
+    // Of what was probed, and never backed up, nobody waits for a backup.
+    let known = try repository.clusterNames().map { try repository.cluster($0) }
+    return try known.filter { !$0.isOnlyProbed }.map { try $0.status() }
   }
 }

@@ -115,7 +115,11 @@ extension BackupPlan {
     guard !needs.isEmpty, needs.allSatisfy({ $0.need != nil }) else { return nil }
     let groups = Dictionary(grouping: needs, by: \.volume.origin.group).sorted { $0.key < $1.key }
     return groups.map { group, members in
-      let likely = members.reduce(0) { $0 + ($1.need?.likely ?? 0) }
+      let likely = members.reduce(UInt64(0)) { sum, member in
+        // What nights that were nothing alike say is without bounds.
+        let (more, isTooMuch) = sum.addingReportingOverflow(member.need?.likely ?? 0)
+        return isTooMuch ? .max : more
+      }
       let free = members.map(\.volume.groupFree).min() ?? 0
       return "tonight needs about \(ByteCount.text(likely)) on \(group) (95 %), "
         + "\(ByteCount.text(free)) are free" + (likely > free ? ", which is too little" : "")

@@ -22,6 +22,14 @@ public struct ClusterFolder {
     try folder.names().compactMap { RunID($0.string) }.sorted()
   }
 
+  /// Whether nothing but probes was ever made of it: each backup that begins leaves its lock.
+  public var isOnlyProbed: Bool {
+    guard (try? folder.metadataIfPresent(of: HistoryFolder.name)) != nil,
+      (try? folder.metadataIfPresent(of: ClusterFolder.lockName)) == nil
+    else { return false }
+    return (try? backups())?.isEmpty == true
+  }
+
   /// Opens a backup by its name, or `latest`.
   public func backup(_ name: String) throws -> BackupFolder {
     let all = try backups()

@@ -29,7 +29,9 @@ extension CopiedCluster {
           bytesRead: $0.bytesRead, bytesWritten: $0.bytesWritten, checksum: $0.checksum.labelled)
       },
       manifestSHA256: manifestSHA256, configuration: plan.configuration, missing: missing,
-      badPages: badPages, phases: phases, fillHistory: source.frozen?.watch.history ?? [],
+      badPages: badPages, phases: phases,
+      fillHistory: BackupRecord.FillSample.thinned(
+        source.frozen?.watch.history ?? [], to: BackupRecord.mostLooks),
       extensions: source.frozen?.watch.extensions ?? [], downtime: source.server?.downtime,
       mirror: mirror)
   }

@@ -19,7 +19,9 @@ struct FillHistory {
   /// `verify`'s business.
   init(of cluster: ClusterFolder?) {
     guard let cluster, let backups = try? cluster.backups() else { return }
-    let givenUp = FillHistory.overflows(of: cluster)
+    let newest = backups.sorted(by: >).prefix(Self.nights)
+    let givenUp = FillHistory.overflows(
+      of: cluster, since: newest.count < Self.nights ? nil : newest.last)
     var identifier: UInt64?
     for id in (backups + givenUp.map(\.id)).sorted(by: >).prefix(Self.nights) {
       if let record = givenUp.first(where: { $0.id == id }) {
@@ -51,9 +53,13 @@ struct FillHistory {
     }
   }
 
-  private static func overflows(of cluster: ClusterFolder) -> [HistoryRecord] {
+  /// - Parameter oldest: nothing before it is read; nil for everything.
+  private static func overflows(
+    of cluster: ClusterFolder, since oldest: RunID?
+  ) -> [HistoryRecord] {
     guard let history = try? cluster.history(), let ids = try? history.ids() else { return [] }
-    return ids.compactMap { try? history.record($0) }.filter { $0.overflow != nil }
+    return ids.filter { id in oldest.map { id > $0 } ?? true }
+      .compactMap { try? history.record($0) }.filter { $0.overflow != nil }
   }
 
   var origins: [VolumeName] { nights.keys.sorted() }

@@ -45,11 +45,12 @@ struct Freezable {
       if facts.obstacleIsLasting { hasLastingObstacle = true }
     }
     let free = zip(carried, facts).filter { $1.obstacle == nil }
+    var withoutOverflows: [VolumeName: SizedSnapshot] = [:]
     volumes = free.map { fileSystem, facts in
       // The origins of a group share what it has free, by their size.
       let together = free.map(\.1).filter { $0.name.group == facts.name.group }
         .reduce(0) { $0 + $1.size }
-      let basis = SizingBasis(
+      var basis = SizingBasis(
         volume: facts, used: (try? usedBytes(of: fileSystem, layout)) ?? facts.size,
         freeShare: UInt64(Double(facts.groupFree) * Double(facts.size) / Double(max(together, 1))),
         peaks: history.measured(of: facts.name), overflowed: history.overflowed(of: facts.name))
@@ -60,12 +61,14 @@ struct Freezable {
           groupFree: facts.groupFree, fileSystem: fileSystem)
       }
       let sized = size.resolved(for: basis)
+      basis.overflowed = []
+      withoutOverflows[facts.name] = size.resolved(for: basis)
       return .init(
         origin: facts.name, size: facts.size, snapshotSize: sized.size, sizeReason: sized.reason,
         groupFree: facts.groupFree, fileSystem: fileSystem)
     }
     if let destination { try keepRepositoryOut(destination) }
-    keepWithinRoom()
+    keepWithinRoom(withoutOverflows)
   }
 
   private func usedBytes(
@@ -117,13 +120,23 @@ struct Freezable {
           + "or use --allow-repo-on-origin."))
   }
 
-  /// Every volume group has to hold the COW stores of all its origins together.
-  private mutating func keepWithinRoom() {
+  /// Every volume group has to hold the COW stores of all its origins together. Where it does not, the stores are as
+  /// large as if none had ever overflowed: a smaller one may be extended in time, and no night is lost for it.
+  private mutating func keepWithinRoom(_ withoutOverflows: [VolumeName: SizedSnapshot]) {
     for (group, members) in Dictionary(grouping: volumes, by: \.origin.group).sorted(by: {
       $0.key < $1.key
     }) {
-      let needed = members.reduce(0) { $0 + $1.snapshotSize }
+      var needed = members.reduce(0) { $0 + $1.snapshotSize }
       guard let free = members.map(\.groupFree).min(), free < needed else { continue }
+      for index in volumes.indices where volumes[index].origin.group == group {
+        guard let usual = withoutOverflows[volumes[index].origin],
+          usual.size < volumes[index].snapshotSize
+        else { continue }
+        volumes[index].snapshotSize = usual.size
+        volumes[index].sizeReason = usual.reason + "; one overflowed, but the group has no more"
+      }
+      needed = volumes.filter { $0.origin.group == group }.reduce(0) { $0 + $1.snapshotSize }
+      guard free < needed else { continue }
       volumes.removeAll { $0.origin.group == group }
       obstacles.append(
         StillError(

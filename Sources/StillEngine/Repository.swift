@@ -85,6 +85,10 @@ public struct Repository {
         .precondition, "the repository \(folder.path) has no backups yet",
         hint: "Make one with pgstill backup, or name another --repo.")
     }
+    let known = try names.map(cluster)
+    // A probe leaves a folder too.
+    let backedUp = known.filter { !$0.isOnlyProbed }
+    if backedUp.count == 1 { return backedUp[0] }
     guard names.count == 1 else {
       throw StillError(
         .usage, "the repository \(folder.path) has several clusters", hint: try hintOfClusters())

@@ -224,6 +224,9 @@ public struct BackupRecord: Hashable, Sendable, Codable {
     }
   }
 
+  /// So many looks are kept of a copy, evenly spread: one of a week, looked at every second, is no larger.
+  public static let mostLooks = 2000
+
   public var format: Int
   public var id: RunID
   public var cluster: String

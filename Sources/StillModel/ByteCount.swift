@@ -17,7 +17,7 @@ public enum ByteCount {
   public static func option(_ bytes: UInt64) -> String {
     for (index, letter) in ["T", "G", "M", "K"].enumerated() {
       let factor = units[4 - index].factor
-      guard bytes >= factor else { continue }
+      guard bytes >= factor, bytes < .max / 16 else { continue }
       let tenths = (bytes * 10 + factor - 1) / factor
       return tenths >= 100 || tenths % 10 == 0
         ? "\((tenths + 9) / 10)\(letter)" : "\(tenths / 10).\(tenths % 10)\(letter)"

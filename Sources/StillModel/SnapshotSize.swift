@@ -122,7 +122,7 @@ extension SnapshotSize {
   /// would be without an overflow: a snapshot that fills is extended in time or given up, so a smaller one
   /// costs no more than the run.
   private func automatic(_ basis: SizingBasis) -> (UInt64, String) {
-    let nights = basis.peaks.count + basis.overflowed.count
+    let nights = basis.peaks.count
     let usual: UInt64
     var reason: String
     if nights >= Self.nightsNeeded, let peak = basis.peaks.max() {

@@ -54,7 +54,9 @@ struct RatePanel {
       + plot.curve(rates)
       + plot.line("next", [.init(time: 0, amount: mean), .init(time: end.time, amount: mean)])
       + plot.labels([
-        .init(amount: mean, text: "mean \(ByteCount.brief(UInt64(mean)))/s", style: "of-next")
+        .init(
+          amount: mean, text: "mean \(ByteCount.brief(UInt64(max(0, min(mean, 1e18)))))/s",
+          style: "of-next")
       ])
   }
 }

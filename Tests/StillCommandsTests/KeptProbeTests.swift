@@ -108,6 +108,10 @@ import Testing
     #expect(try repository("list", "--cluster", "other").output == "")
     #expect(
       try repository("status", "--cluster", "other").output.contains("cluster other: no backup"))
+    // Nobody has to say now which cluster is meant, and no monitor waits for a backup of it.
+    #expect(try repository("show", "latest").output.hasPrefix("backup \(damaged.id) "))
+    let monitor = try repository("status", "--max-age", "100000h")
+    #expect(monitor.status == 0 && !monitor.output.contains("other"), "\(monitor.output)")
     try FileManager.default.removeItem(atPath: damaged.repository + "/other")
     let dry = try runProbe("--cluster", "other", "--dry-run")
     #expect(dry.output.contains("what is seen is kept in \(damaged.repository)/other\n"))

@@ -282,6 +282,39 @@ import Testing
     #expect(need.peaks == [416 << 20] && need.overflowed == [208 << 20])
   }
 
+  @Test(
+    "No night is refused for it: where the group has no more, the stores are as they would be without"
+  )
+  func room() throws {
+    var volumes = host.volumes
+    for index in volumes.indices {
+      volumes[index].name = try #require(VolumeName("vg9/\(volumes[index].name.volume)"))
+      volumes[index].groupFree = 600 << 20
+    }
+    volumes[0].size = 10 << 30
+    let sysfs = try FakeSysfs(volumes)
+    let discovery = try sysfs.discovery()
+    func backUp(_ size: SnapshotSize, _ faults: FakeSnapshots.Fault...) throws {
+      var request = host.request(repository)
+      request.snapshotSize = size
+      _ = try backup(
+        request, with: FakeSnapshots(volumes, faults: faults), Recorder(), Cancellation(),
+        discovery: discovery)
+    }
+    for _ in 0..<3 { try backUp(.bytes(100 << 20)) }
+    func sizes() throws -> [UInt64] {
+      try planBackup(
+        host.request(repository), with: FakeSnapshots(volumes), Recorder(), discovery: discovery
+      ).volumes.map(\.snapshotSize)
+    }
+    #expect(try sizes() == [64 << 20, 64 << 20])
+    #expect(throws: StillError.self) {
+      try backUp(.bytes(200 << 20), .init(.fill, call: 2, .overflows))
+    }
+    // The larger one alone would take more than the smaller one leaves.
+    #expect(try sizes() == [64 << 20, 64 << 20])
+  }
+
   @Test("One of another cluster that had this folder does not")
   func otherCluster() throws {
     _ = try overflow()

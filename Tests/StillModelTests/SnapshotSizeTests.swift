@@ -106,9 +106,10 @@ import Testing
     #expect(first.size == 8 << 30)
     #expect(
       first.reason == "twice the 4.0 GiB that a backup needed at least, for 2.0 GiB overflowed")
-    // It counts as a night.
-    #expect(sized([1 << 30, 1 << 29], [1 << 28]).size == 2 << 30)
-    #expect(sized([1 << 30, 1 << 29], [1 << 30]).size == 4 << 30)
+    // It says what was too little, and not what is enough: that takes three nights.
+    #expect(sized([1 << 20, 1 << 20], [64 << 20]).size == 2 << 30)
+    #expect(sized([1 << 20, 1 << 20, 1 << 20], [64 << 20]).size == 256 << 20)
+    #expect(sized([1 << 30, 1 << 29, 1 << 29], [1 << 30]).size == 4 << 30)
     // What would have been taken without it is there.
     let less = sized([], [2 << 30], free: 3 << 30)
     #expect(less.size == 3 << 30)
