@@ -49,6 +49,12 @@ struct ProbeCommand: ParsableCommand {
       valueName: "factor"))
   var safety = 2.0
 
+  @Option(
+    help: ArgumentHelp(
+      "Count what the same writes would cost with chunks of these sizes only (4k,8k,32k; default: all that LVM "
+        + "makes; a snapshot has 4k, if LVM is not told otherwise).", valueName: "sizes"))
+  var chunk: ChunkSizes?
+
   @OptionGroup var page: PageOptions
   @OptionGroup var snapshots: SnapshotOptions
   @OptionGroup var output: OutputOptions
@@ -118,6 +124,7 @@ struct ProbeCommand: ParsableCommand {
     request.interval = interval.value
     request.copyTime = copyTime?.value
     request.safety = safety
+    request.chunkSizes = chunk?.bytes ?? request.chunkSizes
     request.snapshotSize = snapshots.snapshotSize
     request.extending = snapshots.extending
     request.freezeDeadline = snapshots.freezeDeadline

@@ -75,10 +75,16 @@ extension Run {
     let carried = layout.fileSystems.compactMap { fileSystem in
       fileSystem.volume.map { ($0, fileSystem) }
     }
-    guard !carried.isEmpty, let folders = try? carried.map({ try layout.folder(on: $0.1) }),
-      let gone = try? provider.makeWay(for: carried.map(\.0), folders: folders)
+    guard (1...Broker.mostVolumes).contains(carried.count),
+      let folders = try? carried.map({ try layout.folder(on: $0.1) })
     else { return }
-    for id in gone { observer.noticed("probe \(id) gave way") }
+    do {
+      for id in try provider.makeWay(for: carried.map(\.0), folders: folders) {
+        observer.noticed("probe \(id) gave way")
+      }
+    } catch let failure as StillError where failure.status == .busy {
+      observer.noticed(failure.message)
+    } catch {}
   }
 }
 

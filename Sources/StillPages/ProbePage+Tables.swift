@@ -86,7 +86,7 @@ extension ProbePage {
       : "What fills a snapshot is the number of different places that are written, so the curve bends: "
         + "rows that are updated again and again cost once, rows that are appended cost each time. A "
         + "family of such curves was weighed by what was seen between the checkpoints. Expected is their "
-        + "weighted mean when the copy ends; 95 % of their weight stays below the other figure, and a fifth is "
+        + "weighted mean when the copy ends; 95 % of their weight stays below the other figure, and a tenth is "
         + "added to that, for no night is like another."
     return Page.paragraph(
       "\(seen). It holds for a load like that of the probe: probe at the hour of the backup.")

@@ -7,7 +7,7 @@ import SystemPackage
 /// coordinator's end of the socket closes, for whatever reason, and then gives everything back.
 public final class Broker {
   /// As many descriptors as one message on the socket carries (CStill, MAX_DESCRIPTORS).
-  private static let mostVolumes = 16
+  public static let mostVolumes = 16
   /// In seconds.
   private static let longestSilence = 5.0
   private static let longestReading = 1.0
@@ -176,9 +176,7 @@ public final class Broker {
       return .opened
     case .fill:
       if let givenUp { throw givenUp }
-      if givesWay, lock?.isWanted == true {
-        throw StillError(.busy, "another run needs the volumes for a copy")
-      }
+      try requireUnwanted()
       lastLook = Stopwatch()
       return .filled(try snapshots.map { try $0.fill() })
     case .overwritten:
@@ -216,7 +214,10 @@ public final class Broker {
   /// Whoever has no business with a volume may not end other people's probes of it.
   private func makeWay(for names: [VolumeName], _ folders: [OpenFolder]) throws -> [RunID] {
     _ = try VolumeClaim(owner: owner, mounts: try .current()).mounts(of: names, folders)
-    return try RunLock.makeWay(for: names, within: Broker.longestWayMaking)
+    let asked = try RunLock.makeWay(for: names, within: Broker.longestWayMaking)
+    // One whose broker was killed has left its snapshots, and they take room.
+    if !asked.isEmpty { _ = try? Leftovers(lvm: lvm).sweep() }
+    return asked
   }
 
   private func prepare(
@@ -235,6 +236,10 @@ public final class Broker {
           .precondition, "volume \(facts.name) cannot be snapshotted: \(obstacle)",
           hint: facts.remedy)
       }
+    }
+    // A probe may have begun since the room was counted.
+    if !givesWay {
+      _ = try RunLock.makeWay(for: rows.map(\.name), within: Broker.longestWayMaking)
     }
     hasLeftovers = try !Leftovers(lvm: lvm).sweep().left.isEmpty
     TestHooks.reached("swept")
@@ -259,7 +264,15 @@ public final class Broker {
     }
   }
 
+  /// - Throws: `.busy` where this run gives way, and somebody wants to copy its volumes.
+  private func requireUnwanted() throws {
+    if givesWay, lock?.isWanted == true {
+      throw StillError(.busy, "another run needs the volumes for a copy")
+    }
+  }
+
   private func freeze(deadline: Double) throws -> FreezeReport {
+    try requireUnwanted()
     guard !snapshots.isEmpty, !isFrozen, givenUp == nil, deadline > 0, deadline <= 60 else {
       throw StillError(.volumes, "there is nothing to freeze, or it is frozen already")
     }

@@ -120,8 +120,12 @@ struct RunLock {
 
   /// The run is over and has left nothing: its name goes too.
   static func forget(_ run: RunID) {
-    try? openFolder().remove(FilePath(run.description))
-    try? openFolder().remove(wantedName(run))
+    // Not while somebody looks at it.
+    try? gated {
+      let folder = try openFolder()
+      try? folder.remove(wantedName(run))
+      try folder.remove(FilePath(run.description))
+    }
   }
 
   private static func openFolder() throws -> OpenFolder {

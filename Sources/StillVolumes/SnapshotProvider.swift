@@ -9,8 +9,8 @@ public protocol SnapshotProvider: Sendable {
   /// - Throws: `.volumes` where LVM fails or does not know one of them.
   func survey(_ volumes: [VolumeName]) throws -> [VolumeFacts]
 
-  /// The set that is prepared next gives way: when somebody wants to copy one of its volumes, `fill` throws `.busy`,
-  /// and its caller is to release it.
+  /// The set that is prepared next gives way: when somebody wants to copy one of its volumes, `freeze` and `fill`
+  /// throw `.busy`, and its caller is to release it.
   func giveWay() throws
 
   /// Has every set that gives way let go of these volumes, and waits until they have.
@@ -21,7 +21,7 @@ public protocol SnapshotProvider: Sendable {
   ///   volume.
   func makeWay(for volumes: [VolumeName], folders: [OpenFolder]) throws -> [RunID]
 
-  /// Removes what earlier runs that died have left, then makes a snapshot of each origin, ready but
+  /// Has sets that give way let go, removes what earlier runs that died have left, then makes a snapshot of each origin, ready but
   /// showing nothing yet.
   ///
   /// - Parameter folders: for each request an open folder on that volume's file system which belongs

@@ -75,7 +75,7 @@ import Testing
     let provider = try host.provider(.fails(.survey))
     let failure = try failure(provider)
     #expect(failure.status == .volumes)
-    #expect(provider.calls == [.survey])
+    #expect(provider.calls == [.makeWay, .survey])
     #expect(try OpenFolder.open(place.path).names() == [])
   }
 
@@ -221,7 +221,7 @@ import Testing
     let provider = try host.provider()
     let failure = try failure(provider, recorder, cancellation)
     #expect(failure.exitCode == 130)
-    #expect(provider.calls == [.survey, .release])
+    #expect(provider.calls == [.makeWay, .survey, .release])
   }
 
   @Test("A run that is told to end just before it publishes publishes nothing")
@@ -252,7 +252,7 @@ import Testing
     #expect(failure.status == .busy)
     #expect(failure.message.contains("run \(result.record.id)"))
     #expect(failure.hint?.contains("Wait") == true)
-    #expect(second.calls == [.survey], "it froze nothing")
+    #expect(second.calls == [.makeWay, .survey], "it froze nothing")
     let names = Set(try published(repository))
     #expect(names == [result.record.id.description, "latest"])
   }
@@ -317,7 +317,7 @@ import Testing
     }
     #expect(failure.status == .postgres)
     #expect(failure.phase == "freezing")
-    #expect(provider.calls == [.survey, .prepare, .release])
+    #expect(provider.calls == [.makeWay, .survey, .prepare, .release])
     #expect(try published(repository) == [])
   }
 
@@ -329,7 +329,7 @@ import Testing
     #expect(failure.message.contains("\(repository)"))
     #expect(failure.message.contains("vg1/other-one"))
     #expect(failure.hint?.contains("--allow-repo-on-origin") == true)
-    #expect(provider.calls == [.survey])
+    #expect(provider.calls == [.makeWay, .survey])
   }
 
   @Test("A repository that cannot be written is a precondition, with the command that makes it")
@@ -340,7 +340,7 @@ import Testing
     #expect(failure.status == .precondition)
     #expect(failure.message.contains("/sys/kernel/pgstill is not writable for"))
     #expect(failure.hint?.contains("install -d -o") == true)
-    #expect(provider.calls == [.survey])
+    #expect(provider.calls == [.makeWay, .survey])
   }
 
   @Test("A repository below a folder that is not there is a precondition")
@@ -363,7 +363,7 @@ import Testing
         == "volume group vg1 has 100.0 MiB free, but the snapshots of other-one need 208.0 MiB")
     #expect(failure.hint?.contains("--snapshot-size") == true)
     #expect(failure.hint?.contains("vgextend vg1") == true)
-    #expect(provider.calls == [.survey])
+    #expect(provider.calls == [.makeWay, .survey])
   }
 
   @Test("Two origins of one group share its room")

@@ -16,7 +16,8 @@ import Testing
     #expect(
       night.recorder.phases == [.discover, .plan, .prepare, .freeze, .copy, .publish, .release])
     let calls = night.provider.calls
-    #expect(calls.filter { $0 != .fill } == [.survey, .prepare, .freeze, .open, .release])
+    #expect(
+      calls.filter { $0 != .fill } == [.makeWay, .survey, .prepare, .freeze, .open, .release])
     #expect(calls.last == .release)
     #expect(calls.count { $0 == .fill } >= 2, "at the beginning and after the last byte")
     #expect(night.provider.snapshots.isEmpty)

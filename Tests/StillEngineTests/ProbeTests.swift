@@ -68,8 +68,17 @@ import Testing
     let host = try FakeHost()
     try host.cluster.sql("CREATE TABLE here (n int)")
     let over = Cancellation()
+    // Not while the fake copies, which a segment that is renamed meanwhile would end.
+    let isWatching = Mutex(false)
+    let recorder = Recorder { event in
+      if case .began(.watch) = event { isWatching.withLock { $0 = true } }
+    }
     let writer = try WorkerThread {
       while !over.isCancelled {
+        guard isWatching.withLock({ $0 }) else {
+          Clock.sleep(milliseconds: 10)
+          continue
+        }
         _ = try? host.cluster.sql("INSERT INTO here SELECT generate_series(1, 20000)")
       }
     }
@@ -78,8 +87,7 @@ import Testing
       writer.join()
     }
     let report = try probe(
-      request(host), with: provider(host), Recorder(), Cancellation(),
-      discovery: host.discovery()
+      request(host), with: provider(host), recorder, Cancellation(), discovery: host.discovery()
     ).report
     #expect(report.samples.last?.wal ?? 0 > 2 << 20)
     // A load without end writes all segments over: max_wal_size, which initdb makes 64 of them, and two.
@@ -237,6 +245,17 @@ import Testing
     #expect(abs(Double(report.bounds[0].most) - most) < most / 1000)
   }
 
+  @Test("The cost of chunks is counted for the sizes that were asked for")
+  func chunkSizes() throws {
+    let host = try FakeHost()
+    var request = request(host, duration: 1)
+    request.chunkSizes = [8 << 10, 512 << 10]
+    let report = try probe(
+      request, with: provider(host), Recorder(), Cancellation(), discovery: host.discovery()
+    ).report
+    #expect(report.volumes[0].chunkCosts.map(\.chunkSize) == [8 << 10, 512 << 10])
+  }
+
   @Test("It gives way to whoever needs the volumes for a copy, with what it has seen")
   func givesWay() throws {
     let host = try FakeHost()
@@ -283,6 +302,40 @@ import Testing
     }
     // What it did not make, it does not take away.
     #expect(provider.snapshots.count == 2 && !provider.calls.contains(.release))
+  }
+
+  @Test("It does not go on without snapshots where a run at work cannot be joined")
+  func cannotJoin() throws {
+    let host = try FakeHost()
+    let provider = try provider(host)
+    let run = RunID(at: Clock.now())
+    _ = try provider.prepare(
+      run, host.volumes.map { SnapshotRequest(origin: $0.name, size: 64 << 20) },
+      folders: host.volumes.map { try OpenFolder.open($0.folders[0]) })
+    let count = "SELECT checkpoints_req FROM pg_stat_bgwriter"
+    let before = try host.cluster.sql(count)
+    let failure = #expect(throws: StillError.self) {
+      try probe(
+        request(host), with: provider, Recorder(), Cancellation(), discovery: host.discovery())
+    }
+    #expect(failure?.status == .busy && failure?.message.contains("\(run)") == true)
+    #expect(failure?.hint?.contains("has not frozen them yet") == true)
+    #expect(try host.cluster.sql(count) == before)
+    #expect(provider.snapshots.count == 2)
+  }
+
+  @Test("What it saw of a run that it joined is not lost where LVM fails")
+  func joinedAndFailed() throws {
+    let host = try FakeHost()
+    let fails = FakeSnapshots.Fault(.held, call: 4, .fails(StillError(.volumes, "no answer")))
+    let provider = try provider(host, growth: 1 << 20, fails)
+    _ = try held(by: provider, host)
+    let report = try probe(
+      request(host, duration: 60), with: provider, Recorder(), Cancellation(),
+      discovery: host.discovery()
+    ).report
+    #expect(report.ending == .failed(message: "no answer"))
+    #expect(report.samples.count == 3)
   }
 
   @Test("The run that it joined is done: so is the probe")

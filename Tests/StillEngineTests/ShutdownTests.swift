@@ -59,7 +59,10 @@ import Testing
       recorder.phases
         == [.discover, .plan, .prepare, .stop, .freeze, .start, .copy, .publish, .release])
     #expect(recorder.notes.first?.hasPrefix("the server is stopped for the freeze, and") == true)
-    #expect(provider.calls.filter { $0 != .fill } == [.survey, .prepare, .freeze, .open, .release])
+    #expect(
+      provider.calls.filter { $0 != .fill } == [
+        .makeWay, .survey, .prepare, .freeze, .open, .release,
+      ])
     #expect(try postmaster()?.processID != before?.processID)
     #expect(try cluster.sql("SELECT count(*) FROM here") == "1500")
 
@@ -161,7 +164,7 @@ import Testing
     #expect(
       isDown.notes.first?.hasPrefix("the server is stopped until everything is copied") == true)
     #expect(result.record.freeze == nil)
-    #expect(provider.calls == [.survey])
+    #expect(provider.calls == [.makeWay, .survey])
     let downtime = try #require(result.record.downtime)
     let phases = Dictionary(uniqueKeysWithValues: result.phases.map { ($0.name, $0.seconds) })
     #expect(downtime.seconds > phases["copy", default: 1e9])

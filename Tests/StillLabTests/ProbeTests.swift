@@ -3,6 +3,7 @@ import StillModel
 import StillSystem
 import StillTestSupport
 import StillVolumes
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -151,7 +152,7 @@ extension LabTests {
         try Tool.demand(Lab.helper("load"), "pause", notes)
         defer { _ = try? Tool.demand(Lab.helper("load"), "resume", notes) }
         try Tool.demand("sync")
-        costs = try #require(try broker.overwritten().first ?? nil).costs
+        costs = try #require(try broker.overwritten().first ?? nil).costs()
         for size in kibibytes {
           let words = try Tool.demand("dmsetup", "status", "vg0-chunk\(size)").split(separator: " ")
           let sectors = try #require(words.dropFirst(3).first?.split(separator: "/").first)
@@ -164,6 +165,36 @@ extension LabTests {
         print("chunks of \(size)k: \(cost) by the list, \(real) in a real snapshot")
         #expect(abs(Double(cost) / Double(real) - 1) < 0.1)
       }
+    }
+
+    /// A probe may begin after a backup has asked for the last time, and while the probe is not frozen yet.
+    @Test func whoPreparesHasOthersGiveWay() throws {
+      try Lab.cluster()
+      let origin = Self.volumes[0]
+      let requests = [SnapshotRequest(origin: origin, size: 32 << 20)]
+      let folders = { [try OpenFolder.open(Lab.folder(on: origin))] }
+      let (owner, program) = (try Lab.postgresUser(), Lab.programPath)
+      let probe = try BrokerClient.start(program: program, owner: owner)
+      defer { probe.end() }
+      let copy = try BrokerClient.start(program: program, owner: owner)
+      defer { copy.end() }
+      try probe.giveWay()
+      _ = try probe.prepare(RunID(at: Clock.now()), requests, folders: folders())
+      let refusal = Mutex<StillError?>(nil)
+      let thread = try WorkerThread {
+        while (try? probe.fill()) != nil { Clock.sleep(milliseconds: 50) }
+        do { _ = try probe.freeze(deadline: 5) } catch {
+          refusal.withLock { $0 = error as? StillError }
+        }
+        _ = try? probe.release()
+      }
+      let facts = try copy.prepare(RunID(at: Clock.now()), requests, folders: folders())
+      thread.join()
+      #expect(refusal.withLock { $0 }?.status == .busy)
+      #expect(try Lab.snapshots() == facts.map(\.snapshot.volume))
+      _ = try copy.freeze(deadline: 5)
+      _ = try copy.release()
+      #expect(try Tool.demand("ls", "/run/pgstill").isEmpty)
     }
 
     /// pgstill at work beside the test.

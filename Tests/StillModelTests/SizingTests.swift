@@ -165,9 +165,9 @@ import Testing
     #expect(chunks.count(inChunksOf: 2048) == nil)
     #expect(chunks.count(inChunksOf: 6144) == nil)
     let large = OverwrittenChunks(chunkSize: 32768, numbers: [0, 2])
-    #expect(large.costs.map(\.chunkSize) == [32, 64, 128, 256, 512].map { $0 << 10 })
+    #expect(large.costs().map(\.chunkSize) == [32, 64, 128, 256, 512].map { $0 << 10 })
     // The header, the table, the chunks.
-    #expect(large.costs.first?.bytes == 4 * 32768)
+    #expect(large.costs().first?.bytes == 4 * 32768)
     #expect(ChunkCost(chunkSize: 4096, chunks: 1000).bytes == (1 + 1000 + 3 + 1) * 4096)
   }
 

@@ -7,25 +7,49 @@ struct JoinedSet {
   let joined: ProbePlan.Joined
   let origins: [VolumeName]
   let provider: any SnapshotProvider
+  /// Seconds from its freeze until this was made.
+  private let ageBefore: Double
+  private let clock = Stopwatch()
 
-  /// The set of a run at work that holds all of the cluster; nil where there is none, or part of the cluster lies
-  /// elsewhere. A thin snapshot is in a pool that had grown before, nobody knows by how much.
-  static func find(of layout: ClusterLayout, with provider: some SnapshotProvider) -> HeldSet? {
+  init(joined: ProbePlan.Joined, origins: [VolumeName], provider: any SnapshotProvider) {
+    self.joined = joined
+    self.origins = origins
+    self.provider = provider
+    ageBefore = max(0, Double(Clock.wall() / 1000 - joined.frozenMicroseconds) / 1_000_000)
+  }
+
+  /// The set of a run at work that holds all of the cluster; nil where nobody is at work on it.
+  ///
+  /// - Throws: `.busy` where somebody is, and cannot be joined. A probe without snapshots would ask for checkpoints,
+  ///   and fill those of the other run.
+  static func find(of layout: ClusterLayout, with provider: some SnapshotProvider) throws
+    -> HeldSet?
+  {
     let origins = layout.fileSystems.map(\.volume)
-    guard !origins.isEmpty, let sets = try? provider.held() else { return nil }
-    return sets.first { set in
-      set.isAlive && set.frozenMicroseconds != nil
-        && set.snapshots.allSatisfy { $0.kind == .classic && $0.fill != nil }
+    let carried = origins.compactMap { $0 }
+    guard !carried.isEmpty, let sets = try? provider.held() else { return nil }
+    let atWork = sets.filter { $0.isAlive && $0.origins.contains(where: carried.contains) }
+    let joinable = atWork.first { set in
+      set.frozenMicroseconds != nil
+        // A thin one is in a pool that had grown before, nobody knows by how much.
+        && set.snapshots.allSatisfy { $0.kind == .classic && $0.fill?.state == .valid }
         && origins.allSatisfy { origin in
           origin != nil && set.snapshots.contains { $0.origin == origin }
         }
     }
+    if joinable == nil, let other = atWork.first {
+      throw StillError(
+        .busy, "run \(other.run) is at work on the cluster's volumes, and cannot be joined",
+        hint: other.frozenMicroseconds == nil
+          ? "It has not frozen them yet: probe again in a moment."
+          : "Only classic snapshots of all the cluster's volumes can; wait for it to end (pgstill status)."
+      )
+    }
+    return joinable
   }
 
-  /// Seconds since its freeze.
-  var age: Double {
-    max(0, Double(Clock.wall() / 1000 - joined.frozenMicroseconds) / 1_000_000)
-  }
+  /// Seconds since its freeze, also where somebody sets the clock meanwhile.
+  var age: Double { ageBefore + clock.seconds }
 
   /// How full each is, in the order of the volumes; nil where the run has let go of them.
   ///
@@ -105,10 +129,12 @@ extension ProbeWatch {
         try rest(until: min(clock.seconds + interval, plan.duration), clock)
       }
     } catch {
-      guard let ending = try self.ending(error, nil, hasLooked: !samples.isEmpty) else {
-        throw error
-      }
-      seen.ending = ending
+      // What was seen is right, whatever ended it.
+      guard !samples.isEmpty, let failure = error as? StillError else { throw error }
+      let isOther = failure.status == .busy
+      seen.ending =
+        try (isOther ? nil : ending(error, nil, hasLooked: true))
+        ?? .failed(message: failure.message)
     }
     guard !samples.isEmpty else {
       throw StillError(

@@ -18,6 +18,8 @@ public struct ProbeRequest: Sendable {
   /// How long the copy takes, in seconds; nil finds it out.
   public var copyTime: Double?
   public var safety = 2.0
+  /// Those to count the cost of, in bytes, each one of `OverwrittenChunks.usualSizes`.
+  public var chunkSizes = OverwrittenChunks.usualSizes
   public var snapshotSize = SnapshotSize.automatic
   public var extending = ExtensionPolicy()
   /// Seconds after which the guard ends the freeze window.
@@ -88,6 +90,10 @@ public func probe(
     }
     return ProbeResult(
       seen.report(of: plan, facts), ReleaseReport(), of: cluster, keptIn: history)
+  }
+  // The one right before the freeze is short then: as long as it lasts, nobody hears that a copy needs the volumes.
+  try phase("asking for a checkpoint", failsAs: .postgres) {
+    try cluster.checkpoint(run.cancellation)
   }
   try provider.giveWay()
   let (seen, release) = try withFrozenSet(

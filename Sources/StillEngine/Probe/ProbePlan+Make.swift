@@ -18,7 +18,7 @@ extension ProbePlan {
       return try? Repository.open(path).cluster(name)
     }
     try earlier?.requireBackups(of: cluster.facts.systemIdentifier)
-    let set = JoinedSet.find(of: cluster.layout, with: provider)
+    let set = try JoinedSet.find(of: cluster.layout, with: provider)
     let freezable =
       try set == nil
       ? Freezable(
@@ -42,6 +42,7 @@ extension ProbePlan {
       },
       duration: request.duration, interval: request.interval,
       copyTime: try copyTime(request, cluster, earlier), safety: request.safety,
+      chunkSizes: request.chunkSizes,
       pace: try cluster.session.pace(), joined: set.flatMap { Joined($0) },
       keptIn: request.repository?.appending(name).string)
   }

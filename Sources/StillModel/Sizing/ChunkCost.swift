@@ -34,9 +34,9 @@ extension OverwrittenChunks {
     return count
   }
 
-  /// What the store would take at each usual size of chunks that can be told from this one.
-  public var costs: [ChunkCost] {
-    OverwrittenChunks.usualSizes.compactMap { size in
+  /// What the store would take at each of these sizes of chunks that can be told from this one.
+  public func costs(inChunksOf sizes: [UInt64] = usualSizes) -> [ChunkCost] {
+    sizes.compactMap { size in
       count(inChunksOf: size).map { ChunkCost(chunkSize: size, chunks: $0) }
     }
   }

@@ -52,6 +52,8 @@ public struct ProbePlan: Hashable, Sendable, Codable {
   public var interval: Double
   public var copyTime: CopyTime
   public var safety: Double
+  /// Those to count the cost of, in bytes.
+  public var chunkSizes: [UInt64]
   public var pace: ServerPace
   /// Nil where the probe has snapshots of its own.
   public var joined: Joined?
@@ -61,9 +63,11 @@ public struct ProbePlan: Hashable, Sendable, Codable {
   public init(
     id: RunID, dataDirectory: String, layout: ClusterLayout, volumes: [BackupPlan.Volume],
     unfrozen: [Unfrozen], advice: [String], duration: Double, interval: Double,
-    copyTime: CopyTime, safety: Double, pace: ServerPace, joined: Joined? = nil,
+    copyTime: CopyTime, safety: Double, chunkSizes: [UInt64] = OverwrittenChunks.usualSizes,
+    pace: ServerPace, joined: Joined? = nil,
     keptIn: String? = nil
   ) {
+    self.chunkSizes = chunkSizes
     self.joined = joined
     self.id = id
     self.dataDirectory = dataDirectory

@@ -166,7 +166,7 @@ extension ProbePlan {
         origin: volume.origin, kind: kinds[index], used: last?.used[index] ?? 0,
         written: last?.written[index] ?? nil,
         rates: MinuteRates(samples.map { ($0.seconds, $0.used[index]) }),
-        chunkCosts: chunks[index]?.costs ?? [], need: need,
+        chunkCosts: chunks[index]?.costs(inChunksOf: chunkSizes) ?? [], need: need,
         recommended: isThin
           ? wanted
           : min(
