@@ -40,7 +40,8 @@ extension LabTests {
         let run = try backup(
           repository, Self.slowly + Self.stuck + ["--snapshot-size", "12M"])
         try waitForCopy(repository)
-        let delay = Int.random(in: 0...7000)
+        // One of them late in any case.
+        let delay = round == 1 ? 6000 : Int.random(in: 0...7000)
         usleep(UInt32(delay) * 1000)
         let writer = try Background(
           "while :; do dd if=/dev/urandom of=/mnt/data/noise bs=1M count=24 conv=fsync; done")
@@ -50,7 +51,8 @@ extension LabTests {
         print("overflow \(round), \(delay) ms into the copy: exit \(status)")
         #expect(status == 16, "\(delay) ms: \(words)")
         #expect(words.contains("overflowed"))
-        #expect(words.contains("of the copy done"))
+        // How much there is to copy is counted while it is copied.
+        if delay > 2000 { #expect(words.contains("of the copy done"), "\(delay) ms: \(words)") }
         #expect(words.contains("hint: Nothing was published. Use --snapshot-size "))
         #expect(try Tool.demand("find", repository, "-name", "*.tar*") == "")
         #expect(try Lab.pgstill("list", "--repo", repository).output == "")
